@@ -1,0 +1,1 @@
+"""The bundled world: things drawn by code in many styles, with captions."""
