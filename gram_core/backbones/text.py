@@ -1,0 +1,258 @@
+"""The text tower as an explicit function of a learned context.
+
+A prompt is `[SOS] context name . [EOT]`. The mask is causal, so [SOS] and the context are the same
+for every class and are computed once per context; rows after [EOT] are never read and are left out;
+the last block is evaluated at [EOT] alone. All three are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gram_core.backbones.layers import (
+    Block,
+    Linear,
+    Norm,
+    attention,
+    read_blocks,
+    read_linear,
+    read_norm,
+)
+from gram_core.errors import GramError
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """What the text tower needs of a list of classes, independent of any context.
+
+    `rows` are the embedded tokens after the context, positions added, `(C, L, d)`, and `end` is
+    the index of [EOT] among them, `(C,)`. `tokens` is the context length the positions are for.
+    """
+
+    names: tuple[str, ...]
+    tokens: int
+    rows: Tensor
+    end: Tensor
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class TextTower:
+    """A frozen causal text transformer that reads embeddings where a prompt has learned tokens."""
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        token_embedding: Tensor,
+        positions: Tensor,
+        blocks: tuple[Block, ...],
+        norm: Norm,
+        projection: Linear | None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.token_embedding = token_embedding  # (vocabulary, d)
+        self.positions = positions  # (context length, d)
+        self.blocks = blocks
+        self.norm = norm
+        self.projection = projection
+
+    @property
+    def width(self) -> int:
+        """Width d of a token."""
+        return int(self.positions.shape[1])
+
+    @property
+    def context_length(self) -> int:
+        """The longest text in tokens, [SOS] and [EOT] included."""
+        return int(self.positions.shape[0])
+
+    def tokens(self, text: str) -> list[int]:
+        """The token ids of a text, without [SOS] and [EOT]."""
+        return list(self.tokenizer.encode(text))
+
+    def word_embeddings(self, text: str) -> Tensor:
+        """The embedded tokens `(tokens, d)` of a text, without positions: a context's start."""
+        return self.token_embedding[self._ids(self.tokens(text))].clone()
+
+    def class_table(self, names: Sequence[str], tokens: int) -> ClassTable:
+        """The table of classes for contexts of `tokens` tokens; each class reads "name.".
+
+        Underscores become spaces. Raises GramError where a name is empty or does not fit.
+        """
+        room = self.context_length - 2 - tokens
+        if tokens < 0 or room < 2:
+            raise GramError(
+                f"a context of {tokens} tokens does not fit this backbone: its texts are at most "
+                f"{self.context_length} tokens long, so use 0 to {self.context_length - 4}"
+            )
+        if not names:
+            raise GramError("no class names were given; name at least one class")
+        encoded = []
+        for name in names:
+            words = name.replace("_", " ").strip()
+            if not words:
+                raise GramError(f"class name {name!r} is empty; give every class a name")
+            ids = self.tokens(f"{words}.")
+            if len(ids) > room:
+                raise GramError(
+                    f"class name {name!r} is {len(ids)} tokens long, but beside a context of "
+                    f"{tokens} this backbone has room for {room}; shorten the name or the context"
+                )
+            encoded.append(ids)
+        return self._table(tuple(names), encoded, tokens)
+
+    def text_table(self, texts: Sequence[str]) -> ClassTable:
+        """The table of whole texts, to be encoded with an empty context; long texts are cut."""
+        encoded = [self.tokens(text)[: self.context_length - 2] for text in texts]
+        return self._table(tuple(texts), encoded, 0)
+
+    def _table(self, names: tuple[str, ...], encoded: list[list[int]], tokens: int) -> ClassTable:
+        length = max(map(len, encoded)) + 1
+        # Rows after [EOT] are never read; any id will do.
+        ids = [row + [self.tokenizer.eot_token_id] * (length - len(row)) for row in encoded]
+        start = 1 + tokens
+        rows = self.token_embedding[self._ids(ids)] + self.positions[start : start + length]
+        return ClassTable(names, tokens, rows, self._ids([len(row) for row in encoded]))
+
+    def _ids(self, ids: Any) -> Tensor:
+        return torch.tensor(ids, dtype=torch.long, device=self.positions.device)
+
+    def encode(self, context: Tensor, table: ClassTable, classes: Tensor | None = None) -> Tensor:
+        """Normalised text features `(B, K, e)` of classes under B contexts `(B, M, d)`.
+
+        `classes` `(B, K)` are rows of the table, each context with its own; None: all rows for
+        every context. Raises GramError where the context is not the table's.
+        """
+        if context.ndim != 3 or context.shape[1:] != (table.tokens, self.width):
+            raise GramError(
+                f"a context of shape {tuple(context.shape)} does not fit: this table needs "
+                f"(B, {table.tokens}, {self.width})"
+            )
+        batch = context.shape[0]
+        if classes is None:
+            classes = torch.arange(len(table)).expand(batch, -1)
+        end = table.end[classes]
+        count, length = classes.shape[1], int(end.max()) + 1
+        suffix = table.rows[:, :length][classes].flatten(1, 2)
+        sos = self.token_embedding[self.tokenizer.sot_token_id].expand(batch, 1, -1)
+        prefix = torch.cat([sos, context], dim=1) + self.positions[: 1 + table.tokens]
+
+        # One tensor of rows, so that every linear map is one product: the prefix, then the classes.
+        x = torch.cat([prefix, suffix], dim=1)
+        first = prefix.shape[1]
+        causal = _causal_mask(first + length, x)
+        for block in self.blocks[:-1]:
+            normed = block.norm_attention(x)
+            query, (key, value) = block.queries(normed), block.keys_values(normed)
+            before = attention(
+                query[:, :, :first],
+                key[:, :, :first],
+                value[:, :, :first],
+                causal[:first, :first],
+            )
+            after = _attend_after(query[:, :, first:], key, value, first, count, causal[first:])
+            x = block.finish(x, torch.cat([before, after], dim=2))
+
+        block = self.blocks[-1]
+        normed = block.norm_attention(x)
+        key, value = block.keys_values(normed)
+        offset = torch.arange(count, device=end.device) * length
+        chosen = (first + offset + end)[..., None].expand(-1, -1, x.shape[2])
+        query = block.queries(normed.gather(1, chosen))
+        mask = causal[first + end][:, None, :, None]
+        x = block.finish(x.gather(1, chosen), _attend_after(query, key, value, first, count, mask))
+        x = self.norm(x)
+        return F.normalize(x if self.projection is None else self.projection(x), dim=-1)
+
+
+def _causal_mask(length: int, like: Tensor) -> Tensor:
+    """Zero where a row may look, minus infinity above the diagonal, `(length, length)`."""
+    mask = torch.full((length, length), float("-inf"), dtype=like.dtype, device=like.device)
+    return mask.triu(1)
+
+
+def _attend_after(
+    query: Tensor, key: Tensor, value: Tensor, first: int, count: int, mask: Tensor
+) -> Tensor:
+    """What class rows read from the shared prefix and from the rows of their own class.
+
+    query: `(B, h, K * q, e)`, class by class; key, value: `(B, h, first + K * L, e)`; mask
+    broadcasts to `(B, h, K, q, first + L)`. Result `(B, h, K * q, e)`.
+    """
+    query = query * query.shape[-1] ** -0.5
+    own_query, own_key, own_value = (
+        rows.unflatten(2, (count, -1)) for rows in (query, key[:, :, first:], value[:, :, first:])
+    )
+    shared = (query @ key[:, :, :first].transpose(-1, -2)).unflatten(2, (count, -1))
+    own = own_query @ own_key.transpose(-1, -2)
+    weight = torch.softmax(torch.cat([shared, own], dim=-1) + mask, dim=-1)
+    from_prefix = weight[..., :first].flatten(2, 3) @ value[:, :, :first]
+    return from_prefix + (weight[..., first:] @ own_value).flatten(2, 3)
+
+
+def read_text_tower(model: Any, tokenizer: Any) -> TextTower:
+    """The text tower of an open_clip model, weights shared.
+
+    Raises GramError unless it is open_clip's own causal text transformer, pooled at [EOT].
+    """
+    from open_clip.model import CLIP, CustomTextCLIP
+    from open_clip.tokenizer import SimpleTokenizer
+    from open_clip.transformer import TextTransformer
+
+    if type(model) is CLIP:
+        source, pool, end_id = model, model.text_pool_type, model.text_eos_id
+    elif type(model) is not CustomTextCLIP:
+        raise _refusal(f"it is a {type(model).__name__}")
+    elif type(model.text) is not TextTransformer:
+        raise _refusal(f"its text tower is a {type(model.text).__name__}")
+    else:
+        source, pool, end_id = model.text, model.text.pool_type, model.text.eos_id
+    if source.attn_mask is None:
+        raise _refusal("its text tower has no causal mask")
+    if getattr(source, "cls_emb", None) is not None:
+        raise _refusal("its text tower reads a class token")
+    if pool not in ("argmax", "eos"):
+        raise _refusal(f"its text tower pools by {pool!r}")
+    if type(tokenizer) is not SimpleTokenizer:
+        raise _refusal(f"its tokenizer is a {type(tokenizer).__name__}")
+    if pool == "eos" and end_id != tokenizer.eot_token_id:
+        raise _refusal(
+            f"its text tower pools at token {end_id}, "
+            f"but its tokenizer ends texts with {tokenizer.eot_token_id}"
+        )
+    vocabulary = source.token_embedding.weight.shape[0]
+    if tokenizer.vocab_size > vocabulary:
+        raise GramError(
+            f"the tokenizer of this backbone has {tokenizer.vocab_size} tokens, its text tower "
+            f"only {vocabulary}; give it the vocabulary file that it was trained with"
+        )
+    return TextTower(
+        tokenizer=tokenizer,
+        token_embedding=source.token_embedding.weight.detach(),
+        positions=source.positional_embedding.detach(),
+        blocks=read_blocks(source.transformer),
+        norm=read_norm(source.ln_final),
+        projection=_read_projection(source.text_projection),
+    )
+
+
+def _read_projection(projection: Any) -> Linear | None:
+    if projection is None:
+        return None
+    if isinstance(projection, nn.Linear):
+        return read_linear(projection)
+    return Linear(projection.detach().T)
+
+
+def _refusal(reason: str) -> GramError:
+    return GramError(
+        f"prompts cannot be learned for this backbone: {reason}, where open_clip's own causal text "
+        "transformer pooled at the end of the text is needed; choose for example ViT-B-16/openai"
+    )
