@@ -1,0 +1,7 @@
+"""Image-text pairs: how they come in, how they lie on disk, and their features."""
+
+from gram_core.corpus.corpus import BUNDLED, Corpus, open_corpus
+from gram_core.corpus.embedding import embed
+from gram_core.corpus.ingest import ingest
+
+__all__ = ["BUNDLED", "Corpus", "embed", "ingest", "open_corpus"]
