@@ -1,0 +1,119 @@
+"""Captions to topics: UMAP, HDBSCAN and BERTopic (Section 3.2, semantic topic clustering)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gram_core.errors import GramError
+from gram_core.hierarchy.config import ClusterConfig
+from gram_core.threads import threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Below this size UMAP compares all captions with each other and takes no neighbours from outside.
+ALL_PAIRS_BELOW = 4096
+MAP_EPOCHS = 200
+
+
+def find_neighbours(embeddings: NDArray[np.float32], config: ClusterConfig) -> Any:
+    """The nearest neighbours of all captions, which UMAP then need not look for twice.
+
+    None for a corpus so small that UMAP prefers to compare everything itself.
+    """
+    if len(embeddings) < ALL_PAIRS_BELOW:
+        return None
+    from umap.umap_ import nearest_neighbors
+
+    generator = np.random.RandomState(config.seed)
+    with _quiet():
+        return nearest_neighbors(embeddings, config.neighbours, "cosine", None, False, generator)
+
+
+def find_topics(
+    captions: Sequence[str],
+    embeddings: NDArray[np.float32],
+    neighbours: Any,
+    config: ClusterConfig,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """(n,) the topic of each caption, the largest is 0, none is -1; and (n, components) by UMAP.
+
+    Raises:
+        GramError: fewer than two topics were found.
+    """
+    from bertopic import BERTopic
+    from hdbscan import HDBSCAN
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    reducer = _umap(len(captions), config.components, 0.0, config.seed, neighbours, config)
+    clusterer = HDBSCAN(
+        min_cluster_size=config.min_topic_size,
+        min_samples=config.density,
+        core_dist_n_jobs=threads(),
+    )
+    # BERTopic's own words are not used, and a caption of digits alone must not stop it
+    counter = CountVectorizer(token_pattern=r"(?u)\S+")
+    model = BERTopic(umap_model=reducer, hdbscan_model=clusterer, vectorizer_model=counter)
+    with _quiet():
+        topics, _ = model.fit_transform(list(captions), embeddings)
+    labels = np.asarray(topics, dtype=np.int64)
+    found = int(labels.max()) + 1
+    if found < 2:
+        raise GramError(
+            f"{len(captions)} captions gave {found} topic{'s' * (found != 1)}, and two are the "
+            f"least: lower min_topic_size (now {config.min_topic_size}) or density (now "
+            f"{config.density}), choose other sentence embeddings, or bring more varied pairs"
+        )
+    return labels, np.asarray(reducer.embedding_, dtype=np.float32)
+
+
+def draw_map(
+    embeddings: NDArray[np.float32],
+    reduced: NDArray[np.float32],
+    neighbours: Any,
+    config: ClusterConfig,
+) -> NDArray[np.float32]:
+    """(n, 2) places on a map where captions that speak of the same lie together.
+
+    A UMAP that starts from the two main directions of the reduced embedding, so that the map
+    agrees with the topics, and is done in fewer epochs.
+    """
+    from sklearn.decomposition import PCA
+
+    start = PCA(2, random_state=config.seed).fit_transform(reduced).astype(np.float32)
+    start *= 10 / np.abs(start).max().clip(1e-12)  # the width that UMAP itself starts with
+    mapper = _umap(len(embeddings), 2, 0.1, config.seed, neighbours, config)
+    mapper.set_params(init=start, n_epochs=MAP_EPOCHS)
+    with _quiet():
+        return np.asarray(mapper.fit_transform(embeddings), dtype=np.float32)
+
+
+def _umap(
+    count: int, components: int, spacing: float, seed: int, neighbours: Any, config: ClusterConfig
+) -> Any:
+    from umap import UMAP
+
+    known = {} if neighbours is None else {"precomputed_knn": neighbours}
+    return UMAP(
+        n_neighbors=min(config.neighbours, count - 1),
+        n_components=components,
+        min_dist=spacing,
+        metric="cosine",
+        random_state=seed,
+        n_jobs=1,  # a seed means one thread to UMAP; said here, it does not warn
+        **known,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the libraries' warnings about their own ways from the user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
