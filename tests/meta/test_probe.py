@@ -1,0 +1,105 @@
+"""The probe: fixed tasks, and numbers that mean what their names say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gram_core.backbones import Backbone
+from gram_core.gradients import initial_regulator
+from gram_core.hierarchy import Hierarchy
+from gram_core.meta import TaskConfig, TaskSampler
+from gram_core.meta.alignment import cosine
+from gram_core.meta.gradient import Learner, query_loss, support_gradient
+from gram_core.meta.probe import Probe, measure, probes
+from gram_core.prompts import ImageBank, Params, VisualTokens, build_method, repeat_params
+
+CONFIG = TaskConfig(ways=3, unseen_ways=2, shots=3, queries=4)
+
+
+@pytest.fixture
+def learner(tiny_backbone: Backbone, hierarchy: Hierarchy, images: ImageBank) -> Learner:
+    method = build_method("ivlp")
+    names = TaskSampler(hierarchy, CONFIG, seed=0).names
+    constants = method.constants(tiny_backbone, names, images)
+    return Learner(method, constants, {"text": 0.1, "visual": 0.5})
+
+
+@pytest.fixture
+def probe(learner: Learner, hierarchy: Hierarchy) -> Probe:
+    return _probes(learner, hierarchy, tasks=4)[0][1]
+
+
+def _probes(learner: Learner, hierarchy: Hierarchy, tasks: int) -> list[tuple[float, Probe]]:
+    return probes(learner, TaskSampler(hierarchy, CONFIG, (0, 1)), tasks, steps=4, batch=5)
+
+
+@pytest.fixture
+def theta(learner: Learner) -> Params:
+    return learner.method.initial(learner.constants.backbone, seed=0)
+
+
+def test_the_start_is_theta_itself(learner: Learner, probe: Probe, theta: Params) -> None:
+    params = repeat_params(theta, 4)
+    support, _ = support_gradient(learner, params, probe.minibatches[0])
+    assert probe.unseen is not None
+    values = probe.measure(theta, None)
+    for name, examples in (("", probe.seen), ("_unseen", probe.unseen)):
+        query, losses = support_gradient(learner, params, examples)
+        expected = float(cosine(support, query).mean())
+        assert values[f"cosine_raw_start{name}"] == pytest.approx(expected, abs=1e-6)
+        kind = name or "_seen"
+        assert values[f"loss{kind}_before"] == pytest.approx(float(losses.mean()), rel=1e-5)
+
+
+def test_the_end_is_where_the_adaptation_leads(
+    learner: Learner, probe: Probe, theta: Params
+) -> None:
+    params = repeat_params(theta, 4)
+    aligned = []
+    for step, minibatch in enumerate(probe.minibatches):
+        gradient, _ = support_gradient(learner, params, minibatch)
+        if step % probe.every == 0:
+            query, _ = support_gradient(learner, params, probe.seen)
+            aligned.append(float(cosine(gradient, query).mean()))
+        params = learner.step(params, gradient)
+    loss, accuracy = query_loss(learner, params, probe.seen, temperature=False)
+    values = probe.measure(theta, None)
+    assert values["loss_seen_after"] == pytest.approx(float(loss.mean()), rel=1e-5)
+    assert values["accuracy_seen_after"] == pytest.approx(float(accuracy.mean()))
+    assert len(aligned) == 2
+    assert values["cosine_raw_path"] == pytest.approx(sum(aligned) / 2, abs=1e-6)
+
+
+def test_the_identity_regulates_nothing(probe: Probe, theta: Params) -> None:
+    values = probe.measure(theta, initial_regulator(theta))
+    assert values == probe.measure(theta, None)
+    for name in ("start", "path", "start_unseen", "path_unseen"):
+        assert values[f"cosine_raw_{name}"] == values[f"cosine_regulated_{name}"]
+    assert values["step_ratio_path"] == pytest.approx(1)
+
+
+def test_a_regulator_that_turns_back_is_seen(probe: Probe, theta: Params) -> None:
+    """With γ = −1 the step goes against the gradient, at its norm."""
+    phi = initial_regulator(theta, "paper")
+    for tower in ("text", "visual"):
+        phi[f"{tower}.gamma.bias"] = torch.full_like(phi[f"{tower}.gamma.bias"], -20.0)
+    values = replace(probe, learner=replace(probe.learner, form="paper")).measure(theta, phi)
+    assert values["cosine_regulated_start"] == pytest.approx(-values["cosine_raw_start"], abs=1e-6)
+    assert values["step_ratio_path"] == pytest.approx(1, rel=1e-5)
+
+
+def test_groups_measure_what_one_probe_measures(
+    learner: Learner, hierarchy: Hierarchy, theta: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _probes(learner, hierarchy, tasks=5)
+    monkeypatch.setattr(VisualTokens, "images_at_once", 24)
+    parts = _probes(learner, hierarchy, tasks=5)
+    assert [share for share, _ in parts] == [0.2, 0.4, 0.4]
+    together, apart = measure(whole, theta, None), measure(parts, theta, None)
+    assert together.keys() == apart.keys()
+    # The same tasks, so the same queries before adaptation; the minibatches are drawn in turn.
+    for name in ("loss_seen_before", "accuracy_unseen_before"):
+        assert together[name] == pytest.approx(apart[name], rel=1e-5)

@@ -1,0 +1,251 @@
+"""Meta-training: what it learns, what it leaves alone, and that it goes on after a kill."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gram_core.adaptation import AdaptConfig, Support, adapt
+from gram_core.backbones import Backbone
+from gram_core.errors import GramError
+from gram_core.events import Event, finish
+from gram_core.hierarchy import Hierarchy
+from gram_core.meta import Initialisation, MetaConfig, TaskConfig, meta_train
+from gram_core.meta.training import Training
+from gram_core.prompts import ImageBank, Params, build_method
+from gram_core.runs import Run
+from gram_core.workspace import Workspace
+
+SMALL: dict[str, Any] = {
+    "steps": 6,
+    "tasks": 3,
+    "segment": 2,
+    "horizon": 6,
+    "batch": 6,
+    "probe_every": 3,
+    "probe_tasks": 2,
+    "probe_steps": 3,
+    "checkpoint_every": 2,
+    "task": TaskConfig(ways=3, unseen_ways=2, shots=3, queries=2),
+}
+METHODS = ("coop", "vpt", "ivlp")
+World = tuple[Backbone, Hierarchy, ImageBank]
+
+
+@pytest.fixture
+def world(tiny_backbone: Backbone, hierarchy: Hierarchy, images: ImageBank) -> World:
+    """Backbone, hierarchy and images, as `meta_train` takes them."""
+    return tiny_backbone, hierarchy, images
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(Workspace(tmp_path), "meta-train", {})
+
+
+def _config(method: str, preset: Any = "trajectory", **overrides: Any) -> MetaConfig:
+    return MetaConfig.for_method(build_method(method), preset, **{**SMALL, **overrides})
+
+
+def _log(events: Iterator[Event], run: Run) -> Any:
+    """What a job does with the events."""
+    for event in events:
+        if event.values:
+            run.log({"step": event.step, **event.values})
+        if event.kind == "result":
+            return event.result
+    return None
+
+
+def _equal(first: Params | None, second: Params | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+@pytest.mark.parametrize("preset", ["trajectory", "paper"])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_meta_trained(world: World, method: str, preset: str) -> None:
+    built = build_method(method)
+    events = list(meta_train(built, *world, _config(method, preset)))
+    metrics = [event for event in events if event.kind == "metric"]
+    assert [event.step for event in metrics] == list(range(7))
+    for event in metrics:
+        assert all(math.isfinite(value) for value in event.values.values())
+        assert ("cosine_regulated_path_unseen" in event.values) == (event.step % 3 == 0)
+    for event in metrics[1:]:
+        assert {"query_loss", "accuracy_seen", "gradient_norm", "step_ratio"} <= event.values.keys()
+        assert ("accuracy_unseen" in event.values) == (preset == "trajectory")
+    assert metrics[-1].values["theta_rate"] == pytest.approx(0.05 * MetaConfig().theta_rate)
+    moved = [event.values["theta_moved"] for event in metrics[1:]]
+    assert 0 < moved[0] < moved[-1]
+
+    result = events[-1].result
+    start = built.initial(world[0], seed=0)
+    towers = {key.split(".")[0] for key in start}
+    assert {key.split(".")[0] for key in result.phi} == towers
+    assert result.form == ("paper" if preset == "paper" else "blend")
+    for key, value in start.items():
+        assert not torch.equal(result.theta[key], value)
+    assert all(float(result.phi[f"{tower}.beta.weight"].abs().max()) > 0 for tower in towers)
+
+
+def test_phi_moves_at_the_first_step(world: World) -> None:
+    training = Training(build_method("ivlp"), *world, _config("ivlp"))
+    training.advance()
+    assert training.phi is not None
+    assert all(float(value.abs().max()) > 0 for value in training.phi.values())
+
+
+def test_learning_nothing_leaves_plain_adaptation(world: World) -> None:
+    backbone, _, images = world
+    method = build_method("coop")
+    config = _config("coop", learn_theta=False, learn_phi=False)
+    result = finish(meta_train(method, *world, config))
+    plain = method.initial(backbone, seed=0)
+    assert _equal(result.theta, plain)
+    constants = method.constants(backbone, ["dog", "cat"], images)
+    support = Support(torch.tensor([[0, 1, 24, 25]]), torch.tensor([[0, 0, 1, 1]]))
+    short = AdaptConfig(epochs=3)
+    rules = result.rule(), replace(result, phi=None).rule()
+    first, second = (
+        finish(adapt(method, rule, constants, support, start, short)).params
+        for rule, start in zip(rules, (result.theta, plain), strict=True)
+    )
+    assert _equal(first, second)
+
+
+@pytest.mark.parametrize(("learn_theta", "learn_phi"), [(True, False), (False, True)])
+def test_one_part_is_learned_alone(world: World, learn_theta: bool, learn_phi: bool) -> None:
+    config = _config("coop", learn_theta=learn_theta, learn_phi=learn_phi)
+    result = finish(meta_train(build_method("coop"), *world, config))
+    assert _equal(result.theta, build_method("coop").initial(world[0])) == (not learn_theta)
+    assert all(float(value.abs().max()) == 0 for value in result.phi.values()) == (not learn_phi)
+
+
+def test_raw_rule_has_no_regulator(world: World) -> None:
+    events = list(meta_train(build_method("coop"), *world, _config("coop", rule="raw")))
+    result = events[-1].result
+    assert result.phi is None
+    assert result.rule().name == "raw"
+    assert events[-2].values["step_ratio"] == pytest.approx(1)
+    values = events[-2].values
+    assert values["cosine_raw_path"] == values["cosine_regulated_path"]
+
+
+def test_the_seed_decides_everything(world: World) -> None:
+    method = build_method("coop")
+    first, second, third = (
+        finish(meta_train(method, *world, _config("coop", seed=seed))) for seed in (3, 3, 4)
+    )
+    assert _equal(first.theta, second.theta)
+    assert _equal(first.phi, second.phi)
+    assert not _equal(first.phi, third.phi)
+
+
+@pytest.mark.parametrize(
+    ("method", "preset"),
+    [("coop", "trajectory"), ("ivlp", "trajectory"), ("coop", "paper"), ("vpt", "paper")],
+)
+def test_a_killed_run_arrives_at_the_same_numbers(
+    world: World, tmp_path: Path, method: str, preset: str
+) -> None:
+    workspace, built, config = Workspace(tmp_path), build_method(method), _config(method, preset)
+    whole = Run.create(workspace, "meta-train", {}, "whole")
+    expected = _log(meta_train(built, *world, config, whole), whole)
+
+    killed = Run.create(workspace, "meta-train", {}, "killed")
+    # Events: steps 0, 1, 2, checkpoint, 3 (not in the checkpoint), and then the end.
+    _log(islice(meta_train(built, *world, config, killed), 5), killed)
+    assert [row["step"] for row in killed.metrics()] == [0, 1, 2, 3]
+    found = killed.latest_checkpoint()
+    assert found is not None
+    assert found[0] == 2
+    result = _log(meta_train(built, *world, config, killed), killed)
+
+    assert _equal(result.theta, expected.theta)
+    assert _equal(result.phi, expected.phi)
+    assert killed.metrics() == whole.metrics()
+    assert result.about == expected.about
+    # A finished run gives its result again, without another step.
+    again = list(meta_train(built, *world, config, killed))
+    assert [event.kind for event in again] == ["result"]
+    assert _equal(again[0].result.theta, expected.theta)
+    assert _equal(Initialisation.load(killed.folder).phi, expected.phi)
+
+
+def test_resuming_with_other_settings_is_refused(world: World, run: Run) -> None:
+    finish(meta_train(build_method("coop"), *world, _config("coop"), run))
+    with pytest.raises(GramError, match="another inner_rate;"):
+        finish(meta_train(build_method("coop"), *world, _config("coop", inner_rate=0.2), run))
+
+
+def test_slots_live_as_long_as_they_were_given(world: World) -> None:
+    training = Training(build_method("coop"), *world, _config("coop", tasks=8, steps=30))
+    lives = set()
+    for _ in range(15):
+        before = {id(slot): slot for slot in training.slots}
+        ended = {key for key, slot in before.items() if slot.taken >= slot.lifetime}
+        training.advance()
+        gone = before.keys() - {id(slot) for slot in training.slots}
+        assert gone == ended
+        lives |= {slot.lifetime for slot in training.slots}
+        fresh = [row for row, slot in enumerate(training.slots) if slot.taken == 2]
+        walked = training.offset["text.context"].flatten(1).norm(dim=1)
+        assert (walked > 0).all()
+        assert all(slot.taken % 2 == 0 for slot in training.slots)
+        assert len(fresh) >= len(gone)
+    assert lives == set(range(1, 7))
+
+
+def test_query_loss_falls(world: World) -> None:
+    config = _config(
+        "coop",
+        steps=40,
+        tasks=8,
+        theta_rate=1e-2,
+        phi_rate=1e-2,
+        inner_rate=0.02,
+        probe_tasks=16,
+        probe_every=40,
+        temperature=False,
+        task=TaskConfig(ways=3, unseen_ways=2, shots=4, queries=8, kinship=0.8),
+    )
+    events = list(meta_train(build_method("coop"), *world, config))
+    first, last = events[0].values, events[-2].values
+    assert last["loss_seen_after"] < 0.95 * first["loss_seen_after"]
+
+
+def test_metrics_are_means_over_the_tasks(world: World) -> None:
+    """query_loss is what is minimised: the seen loss plus the weighted unseen one."""
+    config = _config("coop", unseen_weight=0.5)
+    events = list(meta_train(build_method("coop"), *world, config))
+    for event in events[1:-1]:
+        values = event.values
+        expected = values["loss_seen"] + 0.5 * values["loss_unseen"]
+        assert values["query_loss"] == pytest.approx(expected, rel=1e-5)
+        assert 0 <= values["accuracy_seen"] <= 1
+
+
+def test_without_unseen_classes(world: World) -> None:
+    config = _config("coop", task=replace(SMALL["task"], unseen_ways=0))
+    events = list(meta_train(build_method("coop"), *world, config))
+    assert not any("unseen" in name for event in events for name in event.values)
+
+
+def test_zero_shot_has_nothing_to_learn(world: World) -> None:
+    with pytest.raises(GramError, match="zero-shot has nothing to meta-train"):
+        finish(meta_train(build_method("zero-shot"), *world, _config("coop")))
+
+
+def test_a_rate_that_breaks_the_numbers_is_told(world: World) -> None:
+    config = _config("coop", inner_rate=1e30, form="residual")
+    with pytest.raises(GramError, match="lower inner_rate"):
+        finish(meta_train(build_method("coop"), *world, config))
