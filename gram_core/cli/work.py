@@ -1,0 +1,300 @@
+"""`ingest`, `cluster`, `meta-train`, `adapt`, `predict`: the way of the data, one verb an arrow."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gram_core.cli.console import Console
+from gram_core.errors import GramError
+from gram_core.runs import Run
+from gram_core.workspace import Workspace, new_id
+
+if TYPE_CHECKING:
+    from gram_core.backbones import Backbone
+    from gram_core.meta import Initialisation
+
+METHODS = ("coop", "vpt", "ivlp")
+
+
+def register(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Adds the verbs."""
+    verb = verbs.add_parser("ingest", parents=[common], help="make a corpus of image-text pairs")
+    verb.add_argument("source", type=Path, help="a folder, table, Parquet, tar shards, COCO")
+    verb.add_argument("--corpus", required=True, metavar="NAME")
+    verb.add_argument("--image-column", help="where it cannot be guessed")
+    verb.add_argument("--caption-column", help="where it cannot be guessed")
+    verb.add_argument("--limit", type=int, help="stop after so many good pairs")
+    verb.set_defaults(handle=_ingest)
+
+    verb = verbs.add_parser("cluster", parents=[common], help="find topics and visual domains")
+    verb.add_argument("corpus", help='a corpus of the workspace, or "bundled"')
+    verb.add_argument("--backbone", default="bundled", help="bundled, MODEL/TAG, or a folder")
+    verb.add_argument("--limit", type=int, help="only the first so many pairs")
+    add_settings(verb, "ClusterConfig")
+    verb.set_defaults(handle=_cluster)
+
+    verb = verbs.add_parser("meta-train", parents=[common], help="learn a start and a regulator")
+    verb.add_argument("corpus", nargs="?", help="a clustered corpus (its newest hierarchy)")
+    verb.add_argument("--hierarchy", metavar="ID", help="instead of the corpus' newest one")
+    verb.add_argument("--method", choices=METHODS, default="coop")
+    verb.add_argument("--tokens", type=int, default=4)
+    verb.add_argument("--rule", choices=("gram", "raw"), default="gram")
+    verb.add_argument("--preset", choices=("trajectory", "paper"), default="trajectory")
+    verb.add_argument("--steps", type=int, help="meta steps")
+    verb.add_argument("--seed", type=int, default=0)
+    verb.add_argument(
+        "--exclude-data",
+        nargs="+",
+        metavar="DATA",
+        help="sets whose class names no task may use (of the bundled corpus: all bundled sets)",
+    )
+    verb.add_argument("--resume", metavar="RUN", help="go on with a stopped run")
+    add_settings(verb, "MetaConfig and TaskConfig")
+    verb.set_defaults(handle=_meta_train)
+
+    verb = verbs.add_parser("adapt", parents=[common], help="make a classifier of a few images")
+    verb.add_argument("data", help="a folder with one sub-folder per class, or a bundled set")
+    verb.add_argument("--method", choices=METHODS, help="default: coop, or that of --init")
+    verb.add_argument("--rule", choices=("raw", "gram"), help="default: raw, or gram with --init")
+    verb.add_argument("--init", metavar="RUN", help="a finished meta-train run")
+    verb.add_argument("--shots", type=int, default=16, help="images of each class to learn from")
+    verb.add_argument("--classes", choices=("all", "base"), default="all", help="to learn")
+    verb.add_argument("--source", help="the domain to learn from (default: any)")
+    verb.add_argument("--test-share", type=float, default=0.5, help="held out, without test folder")
+    verb.add_argument("--seed", type=int, default=0)
+    verb.add_argument("--backbone", default="bundled", help="without --init")
+    verb.add_argument("--name", help="of the classifier")
+    add_settings(verb, "AdaptConfig")
+    verb.set_defaults(handle=_adapt)
+
+    verb = verbs.add_parser("predict", parents=[common], help="classify images")
+    verb.add_argument("classifier", help="an id of the workspace, or a folder")
+    verb.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    verb.add_argument("--top", type=int, default=3)
+    verb.set_defaults(handle=_predict)
+
+
+def add_settings(verb: argparse.ArgumentParser, of: str) -> None:
+    """Adds `--set KEY=VALUE …`, for the settings that have no option of their own."""
+    verb.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="settings",
+        help=f"other settings: the fields of {of}",
+    )
+
+
+def read_settings(pairs: list[str]) -> dict[str, Any]:
+    """The settings of `--set`: values as JSON where they are JSON, else as text."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        if not (key and sign):
+            raise GramError(f"--set takes KEY=VALUE, not {pair!r}.")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        settings[key] = tuple(value) if isinstance(value, list) else value
+    return settings
+
+
+def configured(kind: type, settings: dict[str, Any], **fixed: Any) -> Any:
+    """A configuration of these settings. Raises GramError for a setting that it does not have."""
+    from dataclasses import fields
+
+    known = {each.name for each in fields(kind)}
+    if unknown := sorted(settings.keys() - known):
+        names = ", ".join(sorted(known))
+        raise GramError(f"There is no setting {unknown[0]!r}; there are {names}.")
+    try:
+        return kind(**{**fixed, **settings})
+    except TypeError as error:  # text where a number is compared
+        raise GramError(f"A setting has the wrong kind of value ({error}).") from error
+
+
+def initialisation_of(workspace: Workspace, run: str) -> tuple[Initialisation, Backbone]:
+    """What a finished meta-train run gave, and the backbone that it belongs to."""
+    from gram_core.backbones import open_backbone
+    from gram_core.meta import Initialisation
+
+    found = Initialisation.load(workspace.path("runs", run))
+    return found, open_backbone(found.about.get("backbone", {}).get("name", "bundled"))
+
+
+def _ingest(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
+    from gram_core.corpus import ingest
+
+    corpus = console.follow(
+        ingest(
+            options.source,
+            workspace,
+            options.corpus,
+            options.image_column,
+            options.caption_column,
+            options.limit,
+        )
+    )
+    about = workspace.get("corpora", corpus.name).about
+    answer = {"corpus": corpus.name, "pairs": len(corpus), "about": about}
+    left_out = "".join(f"\n  left out: {n:,} ({why})" for why, n in about["reasons"].items())
+    console.answer(answer, f"corpus {corpus.name}: {len(corpus):,} pairs{left_out}")
+
+
+def _cluster(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
+    from gram_core.hierarchy import ClusterConfig, Hierarchy
+    from gram_core.work import cluster_run, cluster_work
+
+    config = configured(ClusterConfig, read_settings(options.settings))
+    run = cluster_run(workspace, options.corpus, options.backbone, options.limit, config)
+    hierarchy = Hierarchy.open(workspace, console.work(run, cluster_work(workspace)))
+    usable = hierarchy.usable()
+    answer = {
+        "hierarchy": hierarchy.id,
+        "run": run.id,
+        "topics": [
+            {"word": topic.word, "pairs": len(topic), "domains": len(topic.domains)}
+            for topic in hierarchy.topics
+        ],
+        "usable": len(usable),
+        "quality": hierarchy.quality,
+    }
+    words = ", ".join(topic.word for topic in usable)
+    found = f"{len(hierarchy.topics)} topics, {len(usable)} usable for tasks"
+    console.answer(answer, f"hierarchy {hierarchy.id}: {found}\n{words}")
+
+
+def _meta_train(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
+    from gram_core.work import meta_train_work
+
+    run = Run.open(workspace, options.resume) if options.resume else _new_run(options, workspace)
+    if run.kind != "meta-train":
+        raise GramError(f"{run.id!r} is a run of kind {run.kind!r}; give a meta-train run.")
+    if run.status()["state"] == "finished":
+        raise GramError(f"The run {run.id!r} is finished; there is nothing to go on with.")
+    console.work(run, meta_train_work(workspace))
+    last: dict[str, Any] = {}
+    for row in run.metrics():
+        last |= row
+    answer = {"run": run.id, "path": str(run.folder), "metrics": last}
+    seen, unseen = last.get("accuracy_seen", 0.0), last.get("accuracy_unseen")
+    rest = "" if unseen is None else f", {unseen:.1%} on unseen ones"
+    text = f"run {run.id}: query accuracy {seen:.1%} on the support's classes{rest}"
+    console.answer(answer, text)
+
+
+def _new_run(options: argparse.Namespace, workspace: Workspace) -> Run:
+    from gram_core.meta import MetaConfig
+    from gram_core.prompts import build_method
+    from gram_core.work import meta_train_run
+
+    if not (options.corpus or options.hierarchy):
+        raise GramError("Name a corpus, a --hierarchy, or a run to --resume.")
+    hierarchy = options.hierarchy or newest_hierarchy(workspace, options.corpus)
+    settings = {
+        "seed": options.seed,
+        "rule": options.rule,
+        "exclude": _words_to_exclude(workspace, hierarchy, options.exclude_data),
+        **read_settings(options.settings),
+    }
+    if options.steps is not None:
+        settings["steps"] = options.steps
+    method = build_method(options.method, tokens=options.tokens)
+    config = MetaConfig.for_method(method, options.preset, **settings)
+    return meta_train_run(workspace, hierarchy, options.method, config, options.tokens)
+
+
+def newest_hierarchy(workspace: Workspace, corpus: str) -> str:
+    """The id of a corpus' newest hierarchy. Raises GramError if it was never clustered."""
+    for artefact in workspace.list("hierarchies"):
+        if artefact.about.get("corpus") == corpus:
+            return artefact.id
+    raise GramError(
+        f"The corpus {corpus!r} was not clustered yet: run `python -m gram_core cluster {corpus}`."
+    )
+
+
+def _words_to_exclude(
+    workspace: Workspace, hierarchy: str, data: list[str] | None
+) -> tuple[str, ...]:
+    """The words of the classes that these sets test, so that no task trains on them."""
+    from gram_core.corpus.corpus import BUNDLED_NAME
+    from gram_core.datasets import bundled_sets, class_names, words_of
+
+    if data is None:
+        bundled = workspace.get("hierarchies", hierarchy).about.get("corpus") == BUNDLED_NAME
+        data = [card.name for card in bundled_sets()] if bundled else []
+    return words_of(name for each in data for name in class_names(each))
+
+
+def _adapt(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
+    from gram_core.adaptation import AdaptConfig, adapt
+    from gram_core.backbones import open_backbone
+    from gram_core.classifier import PromptedClassifier
+    from gram_core.datasets import TEST, load_set
+    from gram_core.evaluation import correct
+    from gram_core.gradients import Raw, Rule, build_rule
+    from gram_core.prompts import build_method
+
+    config = configured(AdaptConfig, read_settings(options.settings), seed=options.seed)
+    rule: Rule = Raw()
+    if options.init:
+        found, backbone = initialisation_of(workspace, options.init)
+        method = found.method() if options.method is None else build_method(options.method)
+        found.check(backbone, method)
+        start = found.theta
+        rule = build_rule(options.rule, found.phi, found.form) if options.rule else found.rule()
+    else:
+        if options.rule == "gram":
+            raise GramError("The rule gram needs a meta-trained regulator; give --init RUN.")
+        backbone = open_backbone(options.backbone)
+        method = build_method(options.method or "coop")
+        start = method.initial(backbone)
+
+    labelled = load_set(options.data, backbone, options.test_share)
+    for problem in labelled.problems:
+        console.note(f"left out: {problem.path} ({problem.reason})")
+    learned = labelled.base if options.classes == "base" else range(len(labelled.classes))
+    support = labelled.supports(options.shots, [(options.seed, options.source)], learned)
+    constants = method.constants(backbone, labelled.classes, labelled.bank)
+    events = adapt(method, rule, constants, support, start, config, classes=learned)
+    params = console.follow(events).params
+
+    rows = labelled.rows(TEST, learned)
+    right = correct(method, params, constants, rows, labelled.labels[rows], learned)
+    metrics = {"accuracy": float(right.mean()) if len(rows) else None, "tested_on": len(rows)}
+    about = {"data": labelled.name, "rule": rule.name, "init": options.init, "metrics": metrics}
+    names = [labelled.classes[label] for label in learned]
+    one = {key: value[0] for key, value in params.items()}
+    classifier = PromptedClassifier(backbone, method, one, names, about)
+    id = options.name or new_id(labelled.name, method.name, rule.name)
+    with workspace.create("classifiers", id, about) as folder:
+        size = classifier.save(folder)
+    answer = {"classifier": id, "path": str(workspace.path("classifiers", id)), "bytes": size}
+    accuracy = f", {right.mean():.1%} right of {len(rows)} held out" if len(rows) else ""
+    text = f"classifier {id}: {len(names)} classes, {size:,} bytes{accuracy}"
+    console.answer({**answer, "classes": names, **metrics}, text)
+
+
+def _predict(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
+    from gram_core.classifier import PromptedClassifier
+
+    folder = Path(options.classifier)
+    if not folder.is_dir():
+        folder = workspace.path("classifiers", options.classifier)
+    classifier = PromptedClassifier.load(folder)
+    rankings = classifier.predict(options.images, options.top)
+    answer = [
+        {"image": str(image), "classes": [{"name": name, "probability": p} for name, p in ranking]}
+        for image, ranking in zip(options.images, rankings, strict=True)
+    ]
+    lines = [
+        f"{image}: " + ", ".join(f"{name} {p:.1%}" for name, p in ranking)
+        for image, ranking in zip(options.images, rankings, strict=True)
+    ]
+    console.answer(answer, "\n".join(lines))

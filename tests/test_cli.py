@@ -1,0 +1,221 @@
+"""The command line from end to end, on a corpus, a hierarchy and a backbone made by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gram_core.backbones import Backbone
+from gram_core.cli import main
+from gram_core.hierarchy import Hierarchy, Topic
+from gram_core.workspace import Workspace
+
+WORDS = ("dog", "cat", "horse", "cow", "house", "tower", "castle", "bridge")
+PAIRS = 24
+SMALL = (
+    "tasks=2 segment=2 horizon=4 batch=8 ways=2 unseen_ways=2 shots=4 queries=2 probe_every=2 "
+    "probe_tasks=2 probe_steps=2 checkpoint_every=1"
+).split()
+Json = Callable[..., Any]
+
+
+@pytest.fixture
+def call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Json:
+    """A function `(*words) -> value` that runs a command line in a workspace and reads its JSON."""
+
+    def run(*words: object) -> Any:
+        status = main([*map(str, words), "--json", "--workspace", str(tmp_path / "workspace")])
+        said = capsys.readouterr()
+        assert status == 0, said.err
+        return json.loads(said.out)
+
+    return run
+
+
+def refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """The one line with which a command line is refused."""
+    status = main([*map(str, words), "--workspace", str(tmp_path / "workspace")])
+    said = capsys.readouterr()
+    assert status == 2
+    assert said.out == ""
+    line: str = said.err.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    return line
+
+
+def write_pairs(folder: Path) -> Path:
+    """A folder of pictures with captions, `PAIRS` for each word."""
+    generator = np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
+    with (folder / "captions.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["image", "caption"])
+        for row, word in enumerate(WORDS):
+            for number in range(PAIRS):
+                name = f"images/{word}-{number}.png"
+                picture = generator.integers(30 * row, 30 * row + 40, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(picture).save(folder / name)
+                table.writerow([name, f"a {word}"])
+    return folder
+
+
+def write_classes(folder: Path, names: tuple[str, ...] = ("ant", "bee", "fly", "moth")) -> Path:
+    generator = np.random.default_rng(1)
+    for row, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for number in range(6):
+            picture = generator.integers(60 * row, 60 * row + 60, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(picture).save(folder / name / f"{number}.png")
+    return folder
+
+
+def store_hierarchy(workspace: Workspace, backbone: Backbone, corpus: str) -> str:
+    """A topic for each word, of three domains."""
+    topics = []
+    for row, word in enumerate(WORDS):
+        ids = np.arange(row * PAIRS, (row + 1) * PAIRS, dtype=np.int64)
+        topics.append(Topic(row, word, ((word, 1.0),), ids, tuple(np.split(ids, 3))))
+    count = len(WORDS) * PAIRS
+    hierarchy = Hierarchy(
+        id="by-hand",
+        corpus=corpus,
+        backbone_name=backbone.name,
+        fingerprint=backbone.fingerprint,
+        config={},
+        topics=tuple(topics),
+        similarity=np.ones(count, dtype=np.float32),
+        kept=np.ones(count, dtype=bool),
+        position=np.zeros((count, 2), dtype=np.float32),
+        centroids=np.eye(len(WORDS), dtype=np.float32),
+    )
+    hierarchy.store(workspace)
+    return hierarchy.id
+
+
+def test_the_way_of_the_data(tmp_path: Path, call: Json, tiny_backbone: Backbone) -> None:
+    corpus = call("ingest", write_pairs(tmp_path / "pairs"), "--corpus", "farm")
+    assert (corpus["corpus"], corpus["pairs"]) == ("farm", len(WORDS) * PAIRS)
+    store_hierarchy(Workspace(tmp_path / "workspace"), tiny_backbone, "farm")
+
+    trained = call("meta-train", "farm", "--method", "coop", "--steps", 2, "--set", *SMALL)
+    assert trained["metrics"]["step"] == 2
+    (listed, *_) = call("runs")
+    assert (listed["id"], listed["state"]) == (trained["run"], "finished")
+    shown = call("runs", "show", trained["run"])
+    assert shown["config"]["meta"]["steps"] == 2
+    assert shown["config"]["hierarchy"] == "by-hand"
+
+    classes = write_classes(tmp_path / "insects")
+    made = call("adapt", classes, "--init", trained["run"], "--shots", 3, "--set", "epochs=2")
+    assert made["classes"] == ["ant", "bee", "fly", "moth"]
+    assert made["tested_on"] == 12
+    (found,) = call("classifiers")
+    assert found["about"]["rule"] == "gram"
+    image = classes / "bee" / "0.png"
+    (predicted,) = call("predict", made["classifier"], image, "--top", 4)
+    assert predicted["image"] == str(image)
+    assert sum(each["probability"] for each in predicted["classes"]) == pytest.approx(1)
+
+    report = call(
+        "evaluate", "base-to-new", "--data", classes, "--methods", "zero-shot", "coop",
+        "--init", trained["run"], trained["run"], "--seeds", 2, "--shots", 3, "--set", "epochs=2",
+    )  # fmt: skip
+    assert [row["contender"] for row in report["table"]] == ["zero-shot", "coop", "coop + GRAM"]
+    assert {row["over"] for row in report["differences"]} == {"zero-shot", "coop"}
+    gram = report["outcomes"][-1]["epochs"]["2"]["base"]
+    assert np.shape(gram) == (2, 2)  # two meta-seeds (here the same run twice), two draws
+    assert gram[0] == gram[1]
+    assert report["table"][0]["other_base"] is None  # a folder has one domain
+    folder = Path(report["path"])
+    assert (folder / "evaluation.md").read_text().startswith("# Base-to-new")
+    assert (folder / "figures" / "scores-insects.html").is_file()
+
+    target = tmp_path / "taken-away.zip"
+    call("classifiers", "export", made["classifier"], "--to", target)
+    assert any(name.endswith("classifier.json") for name in zipfile.ZipFile(target).namelist())
+    call("classifiers", "delete", made["classifier"])
+    assert call("classifiers") == []
+
+
+def test_a_stopped_run_is_resumed_to_the_same_numbers(
+    tmp_path: Path, call: Json, tiny_backbone: Backbone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("ingest", write_pairs(tmp_path / "pairs"), "--corpus", "farm")
+    workspace = Workspace(tmp_path / "workspace")
+    store_hierarchy(workspace, tiny_backbone, "farm")
+    whole = call("meta-train", "farm", "--steps", 3, "--set", *SMALL)
+    from gram_core.events import Event
+    from gram_core.runs import Run
+    from gram_core.work import meta_train_work
+
+    stopped = Run.create(workspace, "meta-train", Run.open(workspace, whole["run"]).config)
+    for event in meta_train_work(workspace)(stopped):
+        if event.values:
+            stopped.log({"step": event.step, **event.values})
+        if isinstance(event, Event) and event.kind == "checkpoint":
+            break
+
+    resumed = call("meta-train", "--resume", stopped.id)
+
+    assert resumed["metrics"] == pytest.approx(whole["metrics"])
+    steps = [row["step"] for row in stopped.metrics()]
+    assert steps == sorted(set(steps))
+    assert "finished" in refusal(tmp_path, capsys, "meta-train", "--resume", stopped.id)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cluster", "nowhere"], "nowhere"),
+        (["cluster", "bundled", "--set", "speed=3"], "no setting 'speed'"),
+        (["cluster", "bundled", "--set", "seed"], "KEY=VALUE"),
+        (["meta-train"], "Name a corpus"),
+        (["meta-train", "farm"], "not clustered yet"),
+        (["adapt", "no-such-folder"], "neither a bundled set"),
+        (["adapt", "no-such-folder", "--rule", "gram"], "--init"),
+        (["adapt", "no-such-folder", "--set", "epochs=many"], "epochs"),
+        (["predict", "no-such-classifier", "a.png"], "no classifier 'no-such-classifier'"),
+        (["runs", "show", "no-such-run"], "no run 'no-such-run'"),
+        (["corpora", "delete", "../../etc"], "../../etc"),
+        (["evaluate", "study", "--set", "draws=0"], "draws is 0"),
+        (["evaluate", "base-to-new", "--data", "x", "--seeds", "0"], "--seeds"),
+    ],
+)
+def test_what_a_user_can_put_right_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert message in refusal(tmp_path, capsys, *words)
+
+
+def test_actions_on_one_thing_need_its_id(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["runs", "show"], ["corpora", "list", "farm"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+    assert "takes an id" in capsys.readouterr().err
+
+
+def test_help_is_there_before_anything_heavy_is_imported() -> None:
+    code = "import sys, gram_core.cli as c; c.build_parser(); print(sorted(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    for name in ("torch", "pandas", "plotly", "bertopic", "sklearn", "streamlit"):
+        assert f"'{name}'" not in loaded
+
+
+def test_the_module_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gram_core", "demo", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "--quick" in done.stdout

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gram_core import demo as module
+from gram_core.demo import Plan, demo
+from gram_core.events import finish
+from gram_core.runs import Run
+from gram_core.workspace import Workspace
+
+TASKS = {
+    "steps": 2, "tasks": 2, "segment": 2, "batch": 4, "ways": 2, "unseen_ways": 2, "shots": 4,
+    "queries": 2, "probe_every": 2, "probe_tasks": 2, "probe_steps": 2,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_demo_tells_the_whole_story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan(
+        pairs=1500,
+        meta={"coop": TASKS, "ivlp": TASKS},
+        epochs={"coop": 2, "ivlp": 1},
+        sets={"coop": 2, "ivlp": 1},
+        seeds=1,
+        shots=2,
+        evaluate_at=(0,),
+    )
+    monkeypatch.setattr(module, "QUICK", plan)
+    workspace = Workspace(tmp_path)
+    run = Run.create(workspace, "demo", {"quick": True})
+
+    report = finish(demo(workspace, run, quick=True))
+
+    assert [row["contender"] for row in report["table"] if row["data"] == "kinds"] == [
+        "zero-shot",
+        "CoOp",
+        "CoOp from GRAM's start, raw gradients",
+        "CoOp + GRAM",
+        "IVLP",
+        "UNIGRAM",
+    ]
+    assert {row["data"] for row in report["table"]} == {"kinds", "media", "all sets"}
+    assert all(0 <= row["base"] <= 100 for row in report["table"])
+    text = (run.folder / "demo.md").read_text()
+    assert "leaves out the visual prompts" in text
+    figures = {path.stem for path in (run.folder / "figures").glob("*.html")}
+    assert {"topics", "meta-training-coop", "meta-training-ivlp", "scores-kinds"} <= figures
+    kinds = sorted(each.about["kind"] for each in workspace.list("runs"))
+    assert kinds == ["cluster", "demo", "meta-train", "meta-train"]
+
+    again = Run.create(workspace, "demo", {"quick": True})
+    finish(demo(workspace, again, quick=True))
+    assert len(workspace.list("hierarchies")) == 1  # the tree is made once
