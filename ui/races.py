@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +142,7 @@ def trial(workspace: Workspace, run: Run) -> None:
                 _show_ranking(_classifier(str(workspace.root), id), picture, more, lane)
             st.download_button(
                 "Download classifier",
-                data=partial(workspace.export, "classifiers", id),
+                data=workspace.export("classifiers", id),  # a callable loses a click while it redraws
                 file_name=f"{id}.zip",
                 mime="application/zip",
                 icon=":material/download:",
