@@ -8,10 +8,12 @@ calls itself running while nobody holds its lock was interrupted, and can be res
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,23 +164,30 @@ class Job:
                     self.run.log({"step": event.step, **event.values})
                 if event.kind == "result":
                     self.result = event.result
-                else:
-                    due = time.monotonic() - written > 0.2
-                    self._note("running", event.step, event.total, event.message, write=due)
-                    written = time.monotonic() if due else written
+                    continue  # all is done: a cancel that comes now comes too late
+                due = time.monotonic() - written > 0.2
+                self._note("running", event.step, event.total, event.message, write=due)
+                written = time.monotonic() if due else written
                 if self._cancel.is_set():
                     self._note("cancelled", message="Cancelled")
                     return
             self._note("finished", self._total, self._total, "Finished")
         except GramError as error:
-            self._note("failed", message=str(error))
+            self._fail(str(error))
         except Exception as error:
-            (self.run.folder / DETAILS).write_text(traceback.format_exc(), encoding="utf-8")
-            self._note("failed", message=f"{type(error).__name__}: {error}")
+            self._fail(f"{type(error).__name__}: {error}", traceback.format_exc())
         finally:
             close = getattr(events, "close", None)
             if close is not None:
                 close()
+
+    def _fail(self, message: str, details: str = "") -> None:
+        """Note the failure here in any case, and on the disk if it can still be written."""
+        self._note("failed", message=message, write=False)
+        with suppress(OSError, GramError):
+            if details:
+                (self.run.folder / DETAILS).write_text(details, encoding="utf-8")
+            self._note("failed")
 
     def _note(
         self,
@@ -246,9 +255,12 @@ class Jobs:
     def snapshot(self, run: Run) -> Snapshot:
         """How `run` stands, whether this process works on it, another one, or none."""
         job = self.get(run.id)
-        if job is not None:
-            return job.snapshot()
+        own = None if job is None else job.snapshot()
+        if own is not None and own.live:
+            return own
         status = run.status()
+        if own is not None and status["pid"] == os.getpid():  # else another went on with it
+            return own
         return Snapshot(
             run.id, run.kind, status["state"], status["step"], status["total"], status["message"]
         )
@@ -270,14 +282,26 @@ def recover(workspace: Workspace) -> list[str]:
     found = []
     for artefact in workspace.list("runs"):
         run = Run(artefact.path)
-        try:
-            left = run.status()["state"] in LIVE_STATES and not being_worked_on(run)
-        except GramError:  # a damaged status: nothing to go on from
-            continue
-        if left:
-            run.set_status("interrupted", message="The process that worked on it ended")
-            found.append(run.id)
+        with suppress(GramError):  # a damaged status: nothing to go on from
+            if run.status()["state"] in LIVE_STATES and _interrupt(run):
+                found.append(run.id)
     return found
+
+
+def _interrupt(run: Run) -> bool:
+    """Mark a run as interrupted if nobody works on it and it does not say that it ended."""
+    lock = _lock(run)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    try:  # whoever held the lock has said the last word before giving it back
+        if run.status()["state"] not in LIVE_STATES:
+            return False
+        run.set_status("interrupted", message="The process that worked on it ended")
+        return True
+    finally:
+        lock.release()
 
 
 def _lock(run: Run) -> FileLock:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from gram_core.errors import GramError
 from gram_core.events import Event
 from gram_core.jobs import DETAILS, Jobs, Pace, being_worked_on, recover
 from gram_core.runs import Run
-from gram_core.workspace import Workspace
+from gram_core.workspace import Workspace, write_json
 
 
 @pytest.fixture
@@ -92,6 +94,73 @@ def test_a_failure_keeps_its_details_and_frees_the_run(run: Run) -> None:
     assert "KeyError" in (run.folder / DETAILS).read_text(encoding="utf-8")
     assert jobs.start(run, lambda _: counting(1)).wait(10)
     assert run.status()["state"] == "finished"
+
+
+def test_a_cancel_after_the_result_comes_too_late(run: Run) -> None:
+    last, go_on = threading.Event(), threading.Event()
+
+    def work(_: Run) -> Iterator[Event]:
+        yield Event("result", 1, 1, result="outcome")
+        last.set()
+        assert go_on.wait(10)
+
+    jobs = Jobs()
+    job = jobs.start(run, work)
+    assert last.wait(10)
+    assert jobs.cancel(run.id)
+    go_on.set()
+    assert job.wait(10)
+    assert (run.status()["state"], job.result) == ("finished", "outcome")
+
+
+def test_a_job_whose_folder_is_gone_has_failed_and_is_no_longer_live(run: Run) -> None:
+    def work(_: Run) -> Iterator[Event]:
+        shutil.rmtree(run.folder)
+        yield Event("metric", 1, 2, "nowhere to write this", {"loss": 1.0})
+
+    jobs = Jobs()
+    job = jobs.start(run, work)
+    assert job.wait(10)
+    assert job.snapshot().state == "failed"
+    assert jobs.live() == []
+
+
+def test_what_another_process_made_of_a_run_counts(run: Run) -> None:
+    def work(_: Run) -> Iterator[Event]:
+        yield Event("progress", 1, 2)
+        raise GramError("Give at least two classes.")
+
+    jobs = Jobs()
+    jobs.start(run, work).wait(10)
+    assert jobs.snapshot(run).state == "failed"
+    program = """
+import sys
+from pathlib import Path
+from gram_core.runs import Run
+Run(Path(sys.argv[1])).set_status("finished")
+"""
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", program, str(run.folder)], check=True, cwd=root)
+    assert jobs.snapshot(run).state == "finished"
+
+
+def test_recovery_leaves_a_run_alone_that_ends_while_it_looks(
+    run: Run, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.set_status("running")
+    status = Run.status
+    ended: list[str] = []
+
+    def first_look(self: Run) -> dict[str, Any]:
+        seen = status(self)
+        if not ended:
+            ended.append(self.id)
+            write_json(self.folder / "status.json", seen | {"state": "finished"})
+        return seen
+
+    monkeypatch.setattr(Run, "status", first_look)
+    assert recover(workspace) == []
+    assert status(run)["state"] == "finished"
 
 
 def test_one_worker_leaves_the_second_job_waiting(workspace: Workspace) -> None:
