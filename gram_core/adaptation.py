@@ -19,6 +19,7 @@ from gram_core.events import Event
 from gram_core.gradients import LOSSES, Rule
 from gram_core.prompts import Batch, Constants, Method, Params, repeat_params, tower_of
 from gram_core.prompts.method import check_params
+from gram_core.settings import check_kinds
 
 Record = dict[str, Any]
 Measured = Mapping[str, Tensor | np.ndarray]
@@ -47,9 +48,10 @@ class AdaptConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         for name, least in (("epochs", 0), ("batch", 1), ("evaluate_every", 0)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if value < least:
                 raise GramError(f"{name} is {value!r}; it has to be a whole number from {least}.")
         for name in ("rate", "visual_rate", "pull", "gain"):
             value = getattr(self, name)
@@ -57,8 +59,11 @@ class AdaptConfig:
                 raise GramError(f"{name} is {value!r}; it has to be a number from 0.")
         if not 0 <= self.momentum < 1:
             raise GramError(f"momentum is {self.momentum!r}; it has to be from 0 to below 1.")
-        if self.schedule not in ("constant", "cosine"):
-            raise GramError(f"There is no schedule {self.schedule!r}; choose constant or cosine.")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> AdaptConfig:
+        """The configuration that `dataclasses.asdict` wrote, also after a way through JSON."""
+        return cls(**{**values, "evaluate_at": tuple(values["evaluate_at"])})
 
     def rate_at(self, key: str, epoch: int) -> float:
         """The learning rate of a parameter in an epoch, counted from 1."""

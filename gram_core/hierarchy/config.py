@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gram_core.errors import GramError
 from gram_core.hierarchy.words import CAPTION_WORDS
+from gram_core.settings import check_kinds
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class ClusterConfig:
     stop_words: tuple[str, ...] = CAPTION_WORDS
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if not 0 <= self.drop < 1:
             raise GramError(f"drop is a share from 0 to below 1, not {self.drop}")
         if not 0 <= self.clear_word <= 1:

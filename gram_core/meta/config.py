@@ -10,9 +10,9 @@ from gram_core.errors import GramError
 from gram_core.gradients import FORMS
 from gram_core.meta.tasks import TaskConfig
 from gram_core.prompts import Method
+from gram_core.settings import check_kinds
 
 Preset = Literal["trajectory", "paper"]
-PRESETS = ("trajectory", "paper")
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,12 @@ class MetaConfig:
     task: TaskConfig = field(default_factory=TaskConfig)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("preset", PRESETS), ("rule", ("gram", "raw")), ("form", (*FORMS,))):
-            if getattr(self, name) not in allowed:
-                raise GramError(
-                    f"There is no {name} {getattr(self, name)!r}; choose {' or '.join(allowed)}."
-                )
+        check_kinds(self)
+        if self.form not in FORMS:
+            raise GramError(f"form is {self.form!r}; give {' or '.join(FORMS)}.")
         for name in _COUNTS:
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if value < 1:
                 raise GramError(f"{name} is {value!r}; give a whole number from 1.")
         for name in ("inner_rate", "visual_inner_rate", "theta_rate", "phi_rate"):
             value = getattr(self, name)
@@ -103,6 +101,12 @@ class MetaConfig:
             overrides = {"task": TaskConfig(**_only(of_task, chosen))} | overrides
         values = _only(own, chosen) | _only(own, overrides)
         return cls(**{**values, "task": replace(values["task"], **_only(of_task, overrides))})
+
+    def trained_tasks(self) -> TaskConfig:
+        """The tasks of meta-training: without unseen classes where the loss does not see them."""
+        if self.preset == "paper" or self.unseen_weight == 0:
+            return replace(self.task, unseen_ways=0)
+        return self.task
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> MetaConfig:
