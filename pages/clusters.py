@@ -77,7 +77,7 @@ def choose_hierarchy() -> Hierarchy | None:
 def points_of(root: str, id: str) -> list[dict[str, object]]:
     """The pictures of the map."""
     hierarchy = resources.hierarchy(id)
-    return topics.map_points(hierarchy, resources.corpus(hierarchy.corpus))
+    return topics.map_points(hierarchy, resources.corpus(hierarchy))
 
 
 def overview(hierarchy: Hierarchy, selected: int | None) -> None:
@@ -156,7 +156,7 @@ def topic_label(hierarchy: Hierarchy, id: int) -> str:
 def inspect(hierarchy: Hierarchy, id: int) -> None:
     """The domains of a topic as rows of pictures."""
     topic = hierarchy.topics[id]
-    corpus = resources.corpus(hierarchy.corpus)
+    corpus = resources.corpus(hierarchy)
     st.subheader(topic.word, anchor=False)
     st.markdown(" ".join(f":gray-badge[{word}]" for word, _ in topic.words))
     facts = [count(len(topic.members), "picture"), count(len(topic.domains), "domain")]
@@ -188,7 +188,7 @@ def show_task(hierarchy: Hierarchy) -> None:
         from gram_core.meta import TaskConfig
 
         config = TaskConfig(ways=5, unseen_ways=3, shots=8, queries=8)
-        corpus = resources.corpus(hierarchy.corpus)
+        corpus = resources.corpus(hierarchy)
         gallery.task_table(topics.task_rows(hierarchy, corpus, config, seed))
 
 

@@ -34,18 +34,6 @@ def backbone(name: str) -> Backbone:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _corpus(root: str, name: str) -> Corpus:
-    from gram_core.corpus import open_corpus
-
-    return open_corpus(Workspace(root), name)
-
-
-def corpus(name: str) -> Corpus:
-    """A corpus of the workspace. Raises GramError where there is none."""
-    return _corpus(str(workspace().root), name)
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
 def _hierarchy(root: str, id: str) -> Hierarchy:
     from gram_core.hierarchy import Hierarchy
 
@@ -55,6 +43,19 @@ def _hierarchy(root: str, id: str) -> Hierarchy:
 def hierarchy(id: str) -> Hierarchy:
     """A hierarchy of the workspace. Raises GramError where there is none."""
     return _hierarchy(str(workspace().root), id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _corpus(root: str, hierarchy_id: str, made: str) -> Corpus:
+    return _hierarchy(root, hierarchy_id).open_corpus(Workspace(root))
+
+
+def corpus(hierarchy: Hierarchy) -> Corpus:
+    """The corpus of a hierarchy. Raises GramError where it is gone or was replaced."""
+    space = workspace()
+    ingested = space.exists("corpora", hierarchy.corpus)  # else the bundled one, which stays
+    made = space.get("corpora", hierarchy.corpus).created.isoformat() if ingested else ""
+    return _corpus(str(space.root), hierarchy.id, made)
 
 
 def corpora() -> list[str]:

@@ -103,6 +103,7 @@ def cluster(
         position=position,
         centroids=centroids,
         quality=quality,
+        corpus_fingerprint=corpus.fingerprint,
     )
     message = f"{len(topics)} topics, {len(hierarchy.usable())} of them usable for tasks"
     yield Event("result", STEPS, STEPS, message, result=hierarchy)

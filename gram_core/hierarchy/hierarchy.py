@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from gram_core.errors import GramError
 from gram_core.hierarchy.words import tokens
 from gram_core.workspace import Workspace, write_json
+
+if TYPE_CHECKING:
+    from gram_core.corpus import Corpus
 
 Ids = NDArray[np.int64]
 
@@ -56,6 +59,7 @@ class Hierarchy:
         position: (N, 2) place on the map of captions; not a number where not kept.
         centroids: (L, d) mean sentence embedding of each topic, of length one.
         quality: numbers that tell how well it went.
+        corpus_fingerprint: of the corpus' content; empty where that is not known.
     """
 
     id: str
@@ -69,6 +73,7 @@ class Hierarchy:
     position: NDArray[np.float32]
     centroids: NDArray[np.float32]
     quality: dict[str, float] = field(default_factory=dict)
+    corpus_fingerprint: str = ""
 
     def __len__(self) -> int:
         """How many pairs were looked at, N."""
@@ -118,6 +123,7 @@ class Hierarchy:
             "fingerprint": self.fingerprint,
             "config": self.config,
             "quality": self.quality,
+            "corpus_fingerprint": self.corpus_fingerprint,
             "topics": [
                 {"id": topic.id, "word": topic.word, "words": topic.words, "reason": topic.reason}
                 for topic in self.topics
@@ -178,6 +184,19 @@ class Hierarchy:
     def open(cls, workspace: Workspace, id: str) -> Hierarchy:
         """The hierarchy of that id in a workspace. Raises GramError if there is none."""
         return cls.load(workspace.path("hierarchies", id))
+
+    def open_corpus(self, workspace: Workspace) -> Corpus:
+        """The pairs that were clustered. Raises GramError where they are gone, or others are there
+        under their name."""
+        from gram_core.corpus import open_corpus
+
+        corpus = open_corpus(workspace, self.corpus, len(self))
+        if self.corpus_fingerprint not in ("", corpus.fingerprint):
+            raise GramError(
+                f"The corpus {self.corpus!r} was replaced since it was clustered as {self.id!r}; "
+                "cluster it again."
+            )
+        return corpus
 
 
 def _labels(count: int, groups: list[Ids]) -> Ids:
