@@ -19,6 +19,7 @@ from torch import Tensor
 
 from gram_core.errors import GramError
 from gram_core.prompts import Batch
+from gram_core.settings import check_kinds
 
 if TYPE_CHECKING:
     from gram_core.hierarchy import Hierarchy, Topic
@@ -35,9 +36,9 @@ class TaskConfig:
     images alone. Every task draws its number of classes; a hierarchy with few topics makes the
     largest tasks smaller (`fewest_ways` = `ways` fixes the number). `domain_shift=False`
     draws the support from all domains as well (the ablation). `kinship` is the probability that the
-    classes of a task are one neighbourhood of topics instead of any topics. A topic whose word is
-    in `exclude` (singular or plural) is never used: name there the classes you are going to test
-    on.
+    classes of a task are one neighbourhood of topics instead of any topics. A topic that is named
+    by a word of `exclude` (singular or plural), or whose best word is one, is never used: name
+    there the classes you are going to test on.
     """
 
     ways: int = 10
@@ -50,7 +51,9 @@ class TaskConfig:
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "exclude", tuple(self.exclude))
+        if not isinstance(self.exclude, str):
+            object.__setattr__(self, "exclude", tuple(self.exclude))
+        check_kinds(self)
         if self.ways < 2:
             raise GramError(f"ways is {self.ways}; a task needs at least 2 classes.")
         if self.unseen_ways < 0 or self.unseen_ways == 1:
@@ -120,20 +123,22 @@ class TaskSampler:
         self._neighbours = _nearest(np.asarray(hierarchy.centroids, dtype=np.float64)[rows])
 
     def _choose(self, topics: Sequence[Topic]) -> list[int]:
-        excluded = {_singular(word) for word in self.config.exclude}
+        excluded = _forms(*self.config.exclude)
         taken: set[str] = set()
         rows = []
         for row in sorted(range(len(topics)), key=lambda row: -len(topics[row].members)):
-            topic, word = topics[row], _singular(topics[row].word)
+            topic = topics[row]
+            named = _forms(topic.word)
+            best = _forms(*(word for word, _ in topic.words[:1]))
             reason = topic.reason or self._too_small(topic)
-            if word in excluded:
+            if (named | best) & excluded:
                 reason = "its word is excluded"
-            elif not reason and word in taken:
+            elif not reason and named & taken:
                 reason = "a larger topic has its word"
             if reason:
                 self.left_out[topic.word] = reason
             else:
-                taken.add(word)
+                taken |= named
                 rows.append(row)
         return sorted(rows)
 
@@ -325,12 +330,20 @@ def _nearest(centroids: np.ndarray) -> np.ndarray:
     return np.argsort(-cosines, axis=1, kind="stable")
 
 
-def _singular(word: str) -> str:
-    """One form for a word and its regular plural: dog, dogs; daisy, daisies; bus, buses."""
-    word = word.strip().lower()
-    if word.endswith("ies"):
-        return word.removesuffix("ies") + "y"
-    if word.endswith(("ss", "us")):
-        return word
-    # "buses" drops its -es and "houses" its -s: both drop all, and "house" its -e
-    return re.sub("(?<=[sxzh])es?$|s$", "", word)
+#: Endings of regular plurals, and what a singular may have in their place.
+PLURALS = (
+    ("ies$", "y"),
+    ("ves$", "f"),
+    ("ves$", "fe"),
+    ("(?<=[sxzho])es$", ""),
+    ("(?<![su])s$", ""),
+)
+
+
+def _forms(*words: str) -> set[str]:
+    """The words and what they may be plurals of: two words are one if they share a form.
+
+    "ties" may be those of a tie or of a ty: better a topic too few than a tested class too many.
+    """
+    forms = {" ".join(word.lower().split()) for word in words}
+    return forms | {re.sub(*plural, word) for word in forms for plural in PLURALS}

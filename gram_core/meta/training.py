@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,7 +25,13 @@ from gram_core.meta.config import MetaConfig
 from gram_core.meta.gradient import Learner, MetaGradient, join, meta_gradient
 from gram_core.meta.initialisation import Initialisation
 from gram_core.meta.probe import measure, probes
-from gram_core.meta.tasks import Task, TaskSampler, query_examples, support_examples
+from gram_core.meta.tasks import (
+    Task,
+    TaskConfig,
+    TaskSampler,
+    query_examples,
+    support_examples,
+)
 from gram_core.prompts import ImageBank, Method, Params
 
 if TYPE_CHECKING:
@@ -70,16 +76,11 @@ def meta_train(
     for a checkpoint of other settings.
     """
     training = Training(method, backbone, hierarchy, images, config)
+    probed = TaskSampler(hierarchy, training.probe_config(), (config.seed, 1))
     if run is not None and (found := run.latest_checkpoint()) is not None:
         training.restore(*found)
         run.rewind(training.step)
-    tested = probes(
-        training.learner,
-        TaskSampler(hierarchy, config.task, (config.seed, 1)),
-        config.probe_tasks,
-        config.probe_steps,
-        config.batch,
-    )
+    tested = probes(training.learner, probed, config.probe_tasks, config.probe_steps, config.batch)
     if training.step == 0:
         values = measure(tested, training.theta, training.phi)
         training.last = dict(values)
@@ -116,7 +117,7 @@ class Training:
         config: MetaConfig,
     ) -> None:
         self.config = config
-        self.sampler = TaskSampler(hierarchy, config.task, config.seed)
+        self.sampler = TaskSampler(hierarchy, config.trained_tasks(), config.seed)
         self.sampler.check(len(images))
         self.initial = method.initial(backbone, config.seed)
         if not self.initial:
@@ -138,6 +139,12 @@ class Training:
             ],
             betas=(0.9, 0.99),
         )
+
+    def probe_config(self) -> TaskConfig:
+        """Tasks to look at: with unseen classes as far as there are topics for them."""
+        task = self.config.task
+        unseen = min(task.unseen_ways, len(self.sampler.topics) - task.fewest_ways)
+        return replace(task, unseen_ways=unseen if unseen > 1 else 0)
 
     def advance(self) -> dict[str, float]:
         """One meta step; its metrics."""
@@ -185,9 +192,10 @@ class Training:
         config, device, draw = self.config, self.learner.device, self.sampler.generator
         self._renew_slots()
         tasks = [self.sampler.renew_query(slot.task) for slot in self.slots]
-        unseen = config.unseen_weight > 0 and config.task.unseen_ways > 0
+        sampled = self.sampler.config
+        unseen = sampled.unseen_ways > 0
         parts = []
-        images = config.task.queries * (config.task.ways + config.task.unseen_ways)
+        images = sampled.queries * (sampled.ways + sampled.unseen_ways)
         for rows in self.learner.groups(config.tasks, max(config.batch, images)):
             part = meta_gradient(
                 self.learner,
