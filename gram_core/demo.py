@@ -7,7 +7,7 @@ meta-training runs) stays in the workspace, to go on with.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gram_core.errors import GramError
@@ -15,7 +15,7 @@ from gram_core.evaluation.study import NAMES
 from gram_core.events import Event, pass_on
 from gram_core.jobs import JOBS, Work
 from gram_core.runs import Run
-from gram_core.workspace import Workspace
+from gram_core.workspace import Workspace, plain
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -117,17 +117,24 @@ def _notes(plan: Plan, hierarchy: Hierarchy) -> list[str]:
 
 
 def _cluster(workspace: Workspace, backbone: Backbone, plan: Plan) -> Generator[Event, None, str]:
-    """The id of a hierarchy of so many pairs: one that is there already, or a new one."""
+    """The id of a hierarchy of so many pairs and the usual settings: one that is there already, or
+    a new one."""
     from gram_core.corpus import open_corpus
-    from gram_core.hierarchy import Hierarchy
+    from gram_core.hierarchy import ClusterConfig, Hierarchy
     from gram_core.work import cluster_run, cluster_work
 
-    wanted = len(open_corpus(workspace, "bundled", plan.pairs))
+    corpus = open_corpus(workspace, "bundled", plan.pairs)
     for artefact in workspace.list("hierarchies"):
         about = artefact.about
-        fits = about.get("corpus") == "bundled" and about.get("pairs") == wanted
-        if fits and Hierarchy.load(artefact.path).fingerprint == backbone.fingerprint:
-            return artefact.id
+        if about.get("corpus") == corpus.name and about.get("pairs") == len(corpus):
+            found = Hierarchy.load(artefact.path)
+            usual = plain(asdict(ClusterConfig().chosen(int(found.kept.sum()))))
+            if (found.fingerprint, found.config, found.corpus_fingerprint) == (
+                backbone.fingerprint,
+                usual,
+                corpus.fingerprint,
+            ):
+                return artefact.id
     run = cluster_run(workspace, "bundled", limit=plan.pairs)
     return (yield from _in_background(run, cluster_work(workspace), "clustering"))
 
@@ -182,12 +189,12 @@ def _contenders(
     from gram_core.evaluation import Contender
     from gram_core.prompts import build_method
 
-    rows = [Contender.plain("zero-shot", build_method("zero-shot"), backbone)]
+    rows = [Contender.plain("zero-shot", build_method("zero-shot"))]
     for method, start in starts.items():
         plain, gram = NAMES[method]
         config = AdaptConfig(epochs=plan.epochs[method])
         regulated = Contender.meta_trained(gram, backbone, [start], config)
-        rows.append(Contender.plain(plain, start.method(), backbone, config))
+        rows.append(Contender.plain(plain, start.method(), config))
         if method == "coop":
             rows.append(regulated.raw(FROM_START))
         rows.append(regulated)

@@ -6,14 +6,13 @@ runs/ID/about.json  config.json  status.json  metrics.jsonl  checkpoints/step-00
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gram_core.errors import GramError
-from gram_core.workspace import Workspace, new_id, write_json
+from gram_core.workspace import Workspace, new_id, plain, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +70,7 @@ class Run:
 
     def log(self, values: dict[str, Any]) -> None:
         """Appends one line to the metrics; a number that is not finite is written as null."""
-        line = json.dumps({key: _plain(value) for key, value in values.items()}) + "\n"
+        line = json.dumps(plain(values)) + "\n"
         with (self.folder / "metrics.jsonl").open("ab+") as file:
             if file.seek(0, os.SEEK_END) > 0:
                 file.seek(-1, os.SEEK_END)
@@ -157,19 +156,6 @@ class Run:
             except (OSError, SafetensorError, KeyError, TypeError, ValueError):
                 continue  # damaged: the one before it is whole
         return None
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON has it: numbers of arrays and tensors as Python's, not finite as null."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@ resumed by either.
 
     cluster      {corpus, backbone, limit?, config?}                → a hierarchy
     meta-train   {hierarchy, method, tokens, rule, meta}            → an initialisation in the run
+    adapt        {data, method, rule, initialisation, …, adapt}     → a classifier
 """
 
 from __future__ import annotations
@@ -10,18 +11,23 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gram_core.errors import GramError
 from gram_core.events import Event, pass_on
 from gram_core.jobs import Work
 from gram_core.runs import Run
-from gram_core.workspace import Workspace
+from gram_core.workspace import Workspace, new_id, plain
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from gram_core.adaptation import AdaptConfig
     from gram_core.backbones import Backbone
     from gram_core.hierarchy import ClusterConfig, Hierarchy
-    from gram_core.meta import MetaConfig
-    from gram_core.prompts import ImageBank, Method
+    from gram_core.meta import Initialisation, MetaConfig
+    from gram_core.prompts import ImageBank, Method, Params
 
 
 def cluster_run(
@@ -82,7 +88,7 @@ def meta_train_work(workspace: Workspace) -> Work:
 
     def work(run: Run) -> Iterator[Event]:
         from gram_core.backbones import open_backbone
-        from gram_core.corpus import embed, open_corpus
+        from gram_core.corpus import embed
         from gram_core.hierarchy import Hierarchy
         from gram_core.meta import MetaConfig, meta_train
         from gram_core.prompts import build_method
@@ -93,8 +99,7 @@ def meta_train_work(workspace: Workspace) -> Work:
         backbone = open_backbone(hierarchy.backbone_name)
         method = build_method(settings["method"], tokens=settings["tokens"])
         # there already, unless the backbone was changed or the cache deleted since
-        corpus = open_corpus(workspace, hierarchy.corpus, len(hierarchy))
-        yield from pass_on(embed(corpus, backbone))
+        yield from pass_on(embed(hierarchy.open_corpus(workspace), backbone))
         images = corpus_bank(workspace, hierarchy, backbone, method)
         config = MetaConfig.from_dict(settings["meta"])
         checkpoint = run.latest_checkpoint()
@@ -102,6 +107,141 @@ def meta_train_work(workspace: Workspace) -> Work:
         yield from meta_train(method, backbone, hierarchy, images, config, run)
 
     return work
+
+
+def adapt_run(
+    workspace: Workspace,
+    data: str,
+    config: AdaptConfig,
+    *,
+    method: str | None = None,
+    rule: str | None = None,
+    initialisation: str | None = None,
+    backbone: str = "bundled",
+    shots: int = 16,
+    base_only: bool = False,
+    source: str | None = None,
+    test_share: float = 0.5,
+    classifier: str | None = None,
+) -> Run:
+    """A new run for `adapt_work`.
+
+    `method` and `rule` are those of the `initialisation` (a finished meta-train run) where None is
+    given; without one they are coop and raw, on `backbone`. `base_only` learns the first half of
+    the classes and measures the others as new ones. `classifier` is the id of what is made. Raises
+    GramError where that is taken or is no id, and for the rule gram without an initialisation.
+    """
+    if rule == "gram" and initialisation is None:
+        raise GramError("The rule gram needs a meta-trained regulator; give --init RUN.")
+    if classifier is not None:
+        workspace.check_free("classifiers", classifier)
+    settings = {
+        "data": data,
+        "method": method,
+        "rule": rule,
+        "initialisation": initialisation,
+        "backbone": backbone,
+        "shots": shots,
+        "base_only": base_only,
+        "source": source,
+        "test_share": test_share,
+        "classifier": classifier,
+        "adapt": asdict(config),
+    }
+    return Run.create(workspace, "adapt", settings, "-".join([Path(data).name, method or "init"]))
+
+
+def adapt_work(workspace: Workspace) -> Work:
+    """Work that makes a classifier of a labelled set and measures it after every epoch.
+
+    Metrics are the accuracies (0 to 1) on held-out images: base and new, or one accuracy where all
+    classes are learned; with a source domain also those on the other domains (other_…). The result
+    is a dict: classifier (its id, also the status' `made`), bytes, classes, tested_on, left_out
+    (what could not be read), and the last accuracies.
+    """
+
+    def work(run: Run) -> Iterator[Event]:
+        from gram_core.adaptation import AdaptConfig, adapt
+        from gram_core.backbones import open_backbone
+        from gram_core.classifier import PromptedClassifier
+        from gram_core.datasets import TEST, load_set
+        from gram_core.evaluation import accuracies
+        from gram_core.gradients import Raw, build_rule
+        from gram_core.prompts import build_method
+
+        settings = run.config
+        config = AdaptConfig.from_dict(settings["adapt"])
+        yield Event("progress", message="opening the backbone")
+        if settings["initialisation"]:
+            found, backbone = open_initialisation(workspace, settings["initialisation"])
+            same = settings["method"] in (None, found.method_name)
+            method = found.method() if same else build_method(settings["method"])
+            found.check(backbone, method)
+            wanted = settings["rule"]
+            rule = build_rule(wanted, found.phi, found.form) if wanted else found.rule()
+            start = found.theta
+        else:
+            backbone = open_backbone(settings["backbone"])
+            method, rule = build_method(settings["method"] or "coop"), Raw()
+            start = method.initial(backbone, config.seed)
+
+        yield Event("progress", message=f"reading {settings['data']}")
+        labelled = load_set(settings["data"], backbone, settings["test_share"])
+        learned = labelled.base if settings["base_only"] else range(len(labelled.classes))
+        sides = {"base": labelled.base, "new": labelled.new}
+        if not settings["base_only"]:
+            sides = {"accuracy": learned}
+        sources = [settings["source"]]
+        support = labelled.supports(settings["shots"], [(config.seed, *sources)], learned)
+        constants = method.constants(backbone, labelled.classes, labelled.bank)
+
+        def evaluate(params: Params) -> dict[str, np.ndarray]:
+            known = sources if settings["source"] else None
+            return accuracies(method, params, constants, labelled, known, sides)
+
+        tested_on = len(labelled.rows(TEST, learned))
+        measure = evaluate if tested_on else None
+        adapted = yield from pass_on(
+            adapt(method, rule, constants, support, start, config, measure, learned)
+        )
+
+        last = adapted.history[-1] if adapted.history else {}
+        metrics = {
+            name: float(value[0]) for name, value in last.items() if name.endswith((*sides,))
+        }
+        about = {
+            "data": labelled.name,
+            "rule": rule.name,
+            "init": settings["initialisation"],
+            "run": run.id,
+            "metrics": plain(metrics),
+        }
+        names = [labelled.classes[label] for label in learned]
+        params = {key: value[0] for key, value in adapted.params.items()}
+        classifier = PromptedClassifier(backbone, method, params, names, about)
+        id = settings["classifier"] or new_id(labelled.name, method.name, rule.name)
+        with workspace.create("classifiers", id, about) as folder:
+            size = classifier.save(folder)
+        run.set_status(made=id)
+        result = {
+            "classifier": id,
+            "bytes": size,
+            "classes": names,
+            "tested_on": tested_on,
+            "left_out": [asdict(problem) for problem in labelled.problems],
+        }
+        yield Event("result", config.epochs, config.epochs, result=result | about["metrics"])
+
+    return work
+
+
+def open_initialisation(workspace: Workspace, run: str) -> tuple[Initialisation, Backbone]:
+    """What a finished meta-train run gave, and the backbone that it belongs to."""
+    from gram_core.backbones import open_backbone
+    from gram_core.meta import Initialisation
+
+    found = Initialisation.load(workspace.path("runs", run))
+    return found, open_backbone(found.about.get("backbone", {}).get("name", "bundled"))
 
 
 def corpus_bank(
@@ -112,10 +252,9 @@ def corpus_bank(
     import numpy as np
     import torch
 
-    from gram_core.corpus import open_corpus
     from gram_core.prompts import ImageBank
 
-    corpus = open_corpus(workspace, hierarchy.corpus, len(hierarchy))
+    corpus = hierarchy.open_corpus(workspace)
     features = torch.from_numpy(np.array(corpus.features(backbone)[0]))
     if method.visual.images_at_once is None:
         return ImageBank(features=features)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import re
 import secrets
@@ -64,6 +65,20 @@ def new_id(*words: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")[: LONGEST_ID - 21]
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return check_id("-".join(part for part in (slug, stamp, secrets.token_hex(2)) if part))
+
+
+def plain(value: Any) -> Any:
+    """The value as strict JSON has it: tuples as lists, arrays and tensors as lists of numbers, and
+    what is not a finite number as null."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -133,19 +148,27 @@ class Workspace:
         Raises:
             GramError: the id is taken, or is none.
         """
-        id = new_id(SINGULAR.get(kind, kind)) if id is None else check_id(id)
-        place = self._place(kind, id)
-        self._refuse_taken(place, kind)
+        id = new_id(SINGULAR.get(kind, kind)) if id is None else id
+        self.check_free(kind, id)
         shelter = self._folder(kind) / f".draft-{secrets.token_hex(4)}"
         draft = shelter / id
         draft.mkdir(parents=True)
         try:
             yield draft
             write_about(draft, kind, about or {})
-            self._refuse_taken(place, kind)
-            draft.rename(place)
+            self.check_free(kind, id)
+            draft.rename(self._place(kind, id))
         finally:
             shutil.rmtree(shelter, ignore_errors=True)
+
+    def check_free(self, kind: str, id: str) -> None:
+        """Raises GramError where an artefact of that id is there already, or it is no id."""
+        place = self._place(kind, id)
+        if place.exists():
+            raise GramError(
+                f"there is already a {SINGULAR[kind]} {id!r} in {self.root}; choose another name, "
+                "or delete it first"
+            )
 
     def delete(self, kind: str, id: str) -> None:
         """Removes an artefact and what was cached for it. Raises GramError if there is none."""
@@ -192,13 +215,6 @@ class Workspace:
 
     def _place(self, kind: str, id: str) -> Path:
         return self._folder(kind) / check_id(id)
-
-    def _refuse_taken(self, place: Path, kind: str) -> None:
-        if place.exists():
-            raise GramError(
-                f"there is already a {SINGULAR[kind]} {place.name!r} in {self.root}; "
-                "choose another name, or delete it first"
-            )
 
 
 def _check_kind(kind: str) -> None:

@@ -31,8 +31,14 @@ COMPARED = {
         "raw_new": "New accuracy, raw gradient",
         "raw_base": "Base accuracy, raw gradient",
     },
+    "adapt": {
+        "base": "Base accuracy",
+        "new": "New accuracy",
+        "accuracy": "Accuracy, all classes learned",
+        "loss": "Loss",
+    },
 }
-SHARES = ("accuracy", "gram_", "raw_")
+LOSSES = ("query_loss", "loss", "cosine_regulated_path")
 PERCENT = st.column_config.NumberColumn(format="%.1f %%")
 COLUMNS = [
     "id", "State", "What", "On", "Method", "Seen / base", "Unseen / new", "Begun", "Took",
@@ -45,6 +51,7 @@ def method_of(config: dict[str, Any]) -> str:
     """The method of a run, and whether it has a regulator."""
     method = METHOD_TITLES.get(config.get("method", ""), "")
     regulated = config.get("rule") == "gram" or config.get("initialisation")
+    regulated = regulated and config.get("rule") != "raw"
     return f"{method} + GRAM" if method and regulated else method
 
 
@@ -61,23 +68,34 @@ def run_record(artefact: Artefact, corpora: dict[str, str]) -> dict[str, Any]:
             "What": KIND_TITLES.get(kind, kind),
             "Begun": ago(artefact.created),
         }
-    classes = ", ".join(config.get("base", []))
     last: dict[str, Any] = {}
     for row in run.metrics():
         last |= {key: value for key, value in row.items() if value is not None}
-    seen = last.get("accuracy_seen_after", last.get("gram_base", last.get("raw_base")))
-    unseen = last.get("accuracy_unseen_after", last.get("gram_new", last.get("raw_new")))
+    seen = first_of(last, "accuracy_seen_after", "gram_base", "raw_base", "base", "accuracy")
+    unseen = first_of(last, "accuracy_unseen_after", "gram_new", "raw_new", "new")
     return {
         "id": run.id,
         "State": [state],
         "What": KIND_TITLES.get(run.kind, run.kind),
-        "On": config.get("corpus") or corpora.get(config.get("hierarchy", ""), classes),
+        "On": made_of(config, corpora),
         "Method": method_of(config),
         "Seen / base": None if seen is None else 100 * seen,
         "Unseen / new": None if unseen is None else 100 * unseen,
         "Begun": ago(datetime.fromtimestamp(status["created"], UTC)),
         "Took": duration(max(0.0, status["updated"] - status["created"])),
     }
+
+
+def first_of(values: dict[str, Any], *keys: str) -> float | None:
+    """The value of the first key that has one."""
+    return next((values[key] for key in keys if key in values), None)
+
+
+def made_of(config: dict[str, Any], corpora: dict[str, str]) -> str:
+    """What a run works on: a corpus, labelled sets, or the classes of a race."""
+    corpus = config.get("corpus") or corpora.get(config.get("hierarchy", ""))
+    data = config.get("data") or config.get("base") or []
+    return corpus or ", ".join([data] if isinstance(data, str) else data)
 
 
 def run_table(artefacts: list[Artefact]) -> list[str]:
@@ -184,7 +202,7 @@ def compare(ids: list[str]) -> None:
             with column.container(border=True, gap="xsmall"):
                 st.markdown(f"**{keys[key]}**")
                 st.plotly_chart(
-                    plots.comparison(rows, key, percent=key.startswith(SHARES)),
+                    plots.comparison(rows, key, percent=key not in LOSSES),
                     key=f"compare-{key}",
                     config={"displayModeBar": False},
                     alt=keys[key],

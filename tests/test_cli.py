@@ -17,7 +17,11 @@ from PIL import Image
 
 from gram_core.backbones import Backbone
 from gram_core.cli import main
+from gram_core.events import Event
 from gram_core.hierarchy import Hierarchy, Topic
+from gram_core.meta import Initialisation
+from gram_core.runs import Run
+from gram_core.work import meta_train_work
 from gram_core.workspace import Workspace
 
 WORDS = ("dog", "cat", "horse", "cow", "house", "tower", "castle", "bridge")
@@ -102,10 +106,13 @@ def store_hierarchy(workspace: Workspace, backbone: Backbone, corpus: str) -> st
     return hierarchy.id
 
 
-def test_the_way_of_the_data(tmp_path: Path, call: Json, tiny_backbone: Backbone) -> None:
+def test_the_way_of_the_data(
+    tmp_path: Path, call: Json, tiny_backbone: Backbone, capsys: pytest.CaptureFixture[str]
+) -> None:
     corpus = call("ingest", write_pairs(tmp_path / "pairs"), "--corpus", "farm")
     assert (corpus["corpus"], corpus["pairs"]) == ("farm", len(WORDS) * PAIRS)
-    store_hierarchy(Workspace(tmp_path / "workspace"), tiny_backbone, "farm")
+    workspace = Workspace(tmp_path / "workspace")
+    store_hierarchy(workspace, tiny_backbone, "farm")
 
     trained = call("meta-train", "farm", "--method", "coop", "--steps", 2, "--set", *SMALL)
     assert trained["metrics"]["step"] == 2
@@ -119,22 +126,26 @@ def test_the_way_of_the_data(tmp_path: Path, call: Json, tiny_backbone: Backbone
     made = call("adapt", classes, "--init", trained["run"], "--shots", 3, "--set", "epochs=2")
     assert made["classes"] == ["ant", "bee", "fly", "moth"]
     assert made["tested_on"] == 12
+    assert made["accuracy"] == Run.open(workspace, made["run"]).metrics()[-1]["accuracy"]
+    assert [row["step"] for row in Run.open(workspace, made["run"]).metrics()] == [0, 1, 2]
     (found,) = call("classifiers")
     assert found["about"]["rule"] == "gram"
+    taken = ["adapt", classes, "--name", made["classifier"]]
+    assert "already a classifier" in refusal(tmp_path, capsys, *taken)
     image = classes / "bee" / "0.png"
     (predicted,) = call("predict", made["classifier"], image, "--top", 4)
     assert predicted["image"] == str(image)
     assert sum(each["probability"] for each in predicted["classes"]) == pytest.approx(1)
 
+    again = call("meta-train", "farm", "--seed", 1, "--steps", 2, "--set", *SMALL)
     report = call(
         "evaluate", "base-to-new", "--data", classes, "--methods", "zero-shot", "coop",
-        "--init", trained["run"], trained["run"], "--seeds", 2, "--shots", 3, "--set", "epochs=2",
+        "--init", trained["run"], again["run"], "--seeds", 2, "--shots", 3, "--set", "epochs=2",
     )  # fmt: skip
     assert [row["contender"] for row in report["table"]] == ["zero-shot", "coop", "coop + GRAM"]
     assert {row["over"] for row in report["differences"]} == {"zero-shot", "coop"}
     gram = report["outcomes"][-1]["epochs"]["2"]["base"]
-    assert np.shape(gram) == (2, 2)  # two meta-seeds (here the same run twice), two draws
-    assert gram[0] == gram[1]
+    assert np.shape(gram) == (2, 2)  # two meta-seeds, two draws
     assert report["table"][0]["other_base"] is None  # a folder has one domain
     folder = Path(report["path"])
     assert (folder / "evaluation.md").read_text().startswith("# Base-to-new")
@@ -147,6 +158,73 @@ def test_the_way_of_the_data(tmp_path: Path, call: Json, tiny_backbone: Backbone
     assert call("classifiers") == []
 
 
+def test_adaptation_to_base_classes_is_measured_on_new_ones_and_on_other_domains(
+    call: Json, tmp_path: Path
+) -> None:
+    made = call(
+        "adapt", "media-validation", "--classes", "base", "--source", "small", "--shots", 4,
+        "--set", "epochs=2", "--name", "mine",
+    )  # fmt: skip
+    rows = Run.open(Workspace(tmp_path / "workspace"), made["run"]).metrics()
+    assert len(rows) == 3
+    for row in rows:
+        assert all(0 <= row[name] <= 1 for name in ("base", "new", "other_base", "other_new"))
+    assert (made["classifier"], made["base"], made["new"]) == (
+        "mine",
+        rows[-1]["base"],
+        rows[-1]["new"],
+    )
+
+
+def test_runs_that_differ_in_more_than_their_seed_are_rows_of_their_own(
+    tmp_path: Path, call: Json, tiny_backbone: Backbone
+) -> None:
+    call("ingest", write_pairs(tmp_path / "pairs"), "--corpus", "farm")
+    store_hierarchy(Workspace(tmp_path / "workspace"), tiny_backbone, "farm")
+    runs = [
+        call("meta-train", "farm", "--preset", preset, "--steps", 2, "--set", *SMALL)["run"]
+        for preset in ("trajectory", "paper")
+    ]
+    classes = write_classes(tmp_path / "animals", ("ant", "bee", "cow", "dog"))
+    report = call(
+        "evaluate", "base-to-new", "--data", classes, "--methods", "zero-shot", "--init", *runs,
+        "--seeds", 1, "--shots", 3, "--set", "epochs=1",
+    )  # fmt: skip
+    assert [row["contender"] for row in report["table"]] == [
+        "zero-shot",
+        f"coop + GRAM (trajectory, {runs[0][-4:]})",
+        f"coop + GRAM (paper, {runs[1][-4:]})",
+    ]
+    text = (Path(report["path"]) / "evaluation.md").read_text(encoding="utf-8")
+    for run in runs:
+        assert f"{run} was meta-trained on tasks with cow, dog" in text
+
+
+def test_words_to_exclude_join_those_of_the_sets(
+    tmp_path: Path, call: Json, tiny_backbone: Backbone
+) -> None:
+    call("ingest", write_pairs(tmp_path / "pairs"), "--corpus", "farm")
+    store_hierarchy(Workspace(tmp_path / "workspace"), tiny_backbone, "farm")
+    classes = write_classes(tmp_path / "animals", ("cows", "dog"))
+    run = call(
+        "meta-train", "farm", "--exclude-data", classes, "--steps", 2,
+        "--set", *SMALL, 'exclude=["tower"]',
+    )["run"]  # fmt: skip
+    words = Initialisation.load(Workspace(tmp_path / "workspace").path("runs", run)).about["words"]
+    assert sorted(words) == ["bridge", "castle", "cat", "horse", "house"]
+
+
+def test_a_run_of_other_tokens_keeps_them(
+    tmp_path: Path, call: Json, tiny_backbone: Backbone
+) -> None:
+    call("ingest", write_pairs(tmp_path / "pairs"), "--corpus", "farm")
+    store_hierarchy(Workspace(tmp_path / "workspace"), tiny_backbone, "farm")
+    run = call("meta-train", "farm", "--tokens", 2, "--steps", 2, "--set", *SMALL)["run"]
+    classes = write_classes(tmp_path / "insects")
+    options = ["--method", "coop", "--rule", "gram", "--init", run, "--shots", 2]
+    assert call("adapt", classes, *options, "--set", "epochs=1")["classifier"]
+
+
 def test_a_stopped_run_is_resumed_to_the_same_numbers(
     tmp_path: Path, call: Json, tiny_backbone: Backbone, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,10 +232,6 @@ def test_a_stopped_run_is_resumed_to_the_same_numbers(
     workspace = Workspace(tmp_path / "workspace")
     store_hierarchy(workspace, tiny_backbone, "farm")
     whole = call("meta-train", "farm", "--steps", 3, "--set", *SMALL)
-    from gram_core.events import Event
-    from gram_core.runs import Run
-    from gram_core.work import meta_train_work
-
     stopped = Run.create(workspace, "meta-train", Run.open(workspace, whole["run"]).config)
     for event in meta_train_work(workspace)(stopped):
         if event.values:
@@ -183,7 +257,13 @@ def test_a_stopped_run_is_resumed_to_the_same_numbers(
         (["meta-train", "farm"], "not clustered yet"),
         (["adapt", "no-such-folder"], "neither a bundled set"),
         (["adapt", "no-such-folder", "--rule", "gram"], "--init"),
-        (["adapt", "no-such-folder", "--set", "epochs=many"], "epochs"),
+        (["adapt", "no-such-folder", "--set", "epochs=many"], "epochs is 'many'; give a whole"),
+        (["adapt", "no-such-folder", "--name", "No Name"], "'No Name' cannot be used"),
+        (["meta-train", "--hierarchy", "by-hand"], "no hierarchy 'by-hand'"),
+        (["predict", "no/such/folder", "a.png"], "no/such/folder"),
+        (["corpora", "export", "no-such-corpus"], "no corpus"),
+        (["evaluate", "study", "--set", 'meta={"ways": "x"}'], "ways is 'x'; give a whole"),
+        (["evaluate", "study", "--set", 'meta={"exclude": "dog"}'], "exclude is 'dog'"),
         (["predict", "no-such-classifier", "a.png"], "no classifier 'no-such-classifier'"),
         (["runs", "show", "no-such-run"], "no run 'no-such-run'"),
         (["corpora", "delete", "../../etc"], "../../etc"),

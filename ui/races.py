@@ -142,7 +142,8 @@ def trial(workspace: Workspace, run: Run) -> None:
                 _show_ranking(_classifier(str(workspace.root), id), picture, more, lane)
             st.download_button(
                 "Download classifier",
-                data=workspace.export("classifiers", id),  # a callable loses a click while it redraws
+                # some kB; a callable would lose a click that comes while this is drawn again
+                data=workspace.export("classifiers", id),
                 file_name=f"{id}.zip",
                 mime="application/zip",
                 icon=":material/download:",

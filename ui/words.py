@@ -13,6 +13,7 @@ KIND_TITLES = {
     "cluster": "Clustering",
     "meta-train": "Meta-training",
     "few-shot": "Few-shot race",
+    "adapt": "Adaptation",
     "evaluate": "Evaluation",
     "study": "Study",
     "demo": "Demo",

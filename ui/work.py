@@ -9,7 +9,13 @@ from gram_core.errors import GramError
 from gram_core.events import Event
 from gram_core.jobs import JOBS, Work
 from gram_core.runs import Run
-from gram_core.work import cluster_run, cluster_work, meta_train_run, meta_train_work
+from gram_core.work import (
+    cluster_run,
+    cluster_work,
+    meta_train_run,
+    meta_train_work,
+    open_initialisation,
+)
 from gram_core.workspace import Workspace
 from ui.draft import Draft, hold_out
 
@@ -115,9 +121,9 @@ def race_work(workspace: Workspace) -> Work:
 
     def work(run: Run) -> Iterator[Event]:
         from gram_core.adaptation import AdaptConfig, Support, adapt
+        from gram_core.backbones import open_backbone
         from gram_core.classifier import PromptedClassifier
         from gram_core.gradients import Raw
-        from gram_core.meta import Initialisation
         from gram_core.prompts import build_method
 
         run.rewind(-1)  # a race is short: it starts again rather than going on
@@ -125,18 +131,19 @@ def race_work(workspace: Workspace) -> Work:
         yield Event("progress", message="Opening the backbone")
         found: Initialisation | None = None
         if settings["initialisation"]:
-            found = Initialisation.load(workspace.path("runs", settings["initialisation"]))
-        backbone = _backbone_of(found)
-        method = found.method() if found else build_method(settings["method"])
-        if found:
+            found, backbone = open_initialisation(workspace, settings["initialisation"])
+            method = found.method()
             found.check(backbone, method)
+        else:
+            backbone, method = open_backbone("bundled"), build_method(settings["method"])
         names = settings["base"] + settings["new"]
         stage = _Stage.read(run, backbone, method, names, len(settings["base"]))
         yield Event("metric", 0, settings["epochs"], "Zero-shot", stage.zero_shot())
 
         support = Support(stage.images(LEARN)[None], stage.labels(LEARN)[None])
         config = AdaptConfig(epochs=settings["epochs"], evaluate_every=1, seed=settings["seed"])
-        entries: dict[str, tuple[Params, Rule]] = {"raw": (method.initial(backbone), Raw())}
+        own = method.initial(backbone, settings["seed"])
+        entries: dict[str, tuple[Params, Rule]] = {"raw": (own, Raw())}
         if found:
             entries["gram"] = (found.theta, found.rule())
         lanes = {
@@ -175,13 +182,6 @@ def race_work(workspace: Workspace) -> Work:
         yield Event("result", config.epochs, config.epochs, result=made)
 
     return work
-
-
-def _backbone_of(initialisation: Initialisation | None) -> Any:
-    from gram_core.backbones import open_backbone
-
-    about = initialisation.about.get("backbone", {}) if initialisation else {}
-    return open_backbone(about.get("name", "bundled"))
 
 
 class _Stage:

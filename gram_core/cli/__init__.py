@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         options.handle(options, Workspace(options.workspace), Console(options.json))
-    except GramError as error:
+    except (GramError, OSError) as error:  # a path that cannot be read or written, a full disk
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -40,6 +40,10 @@ def _list(options: argparse.Namespace, workspace: Workspace, console: Console) -
 
 
 def _show(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
+    if options.kind == "corpora" and options.id == "bundled":
+        for row in _bundled_corpus():
+            console.answer(row, _lines(row))
+        return
     row = _row(workspace.get(options.kind, options.id))
     if options.kind == "runs":
         from gram_core.runs import Run

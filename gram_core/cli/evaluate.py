@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from gram_core.cli.console import Console
-from gram_core.cli.work import (
-    add_settings,
-    configured,
-    initialisation_of,
-    newest_hierarchy,
-    read_settings,
-)
+from gram_core.cli.work import add_settings, configured, newest_hierarchy, read_settings
 from gram_core.errors import GramError
 from gram_core.events import Event, pass_on
 from gram_core.runs import Run
@@ -23,7 +18,9 @@ from gram_core.workspace import Workspace
 if TYPE_CHECKING:
     from gram_core.adaptation import AdaptConfig
     from gram_core.backbones import Backbone
+    from gram_core.datasets import LabelledSet
     from gram_core.evaluation import Contender
+    from gram_core.meta import Initialisation
 
 
 def register(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -43,7 +40,7 @@ def register(verbs: Any, common: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="RUN",
-        help="meta-train runs; those of one method and rule count as meta-seeds of one row",
+        help="meta-train runs; those that differ in their seed alone count as one row",
     )
     verb.add_argument("--seeds", type=int, default=3, help="few-shot draws from each source")
     verb.add_argument("--shots", type=int, default=16)
@@ -86,16 +83,22 @@ def _base_to_new(options: argparse.Namespace, workspace: Workspace, console: Con
     }
 
     def work(run: Run) -> Iterator[Event]:
+        from gram_core.backbones import open_backbone
         from gram_core.datasets import load_set
         from gram_core.evaluation import base_to_new, draws
         from gram_core.evaluation.report import write_report
+        from gram_core.work import open_initialisation
 
         yield Event("progress", message="opening the backbone")
-        contenders, backbone = _contenders(options, workspace, adapt)
-        outcomes = []
+        starts = [open_initialisation(workspace, run) for run in options.init]
+        backbone = starts[0][1] if starts else open_backbone(options.backbone)
+        trained = dict(zip(options.init, (found for found, _ in starts), strict=True))
+        contenders = _contenders(options.methods, trained, backbone, adapt)
+        outcomes, notes = [], []
         for data in options.data:
             yield Event("progress", message=f"reading {data}")
             labelled = load_set(data, backbone)
+            notes += _trained_on(labelled, trained)
             runs = draws(labelled, options.seeds)
             outcomes += yield from pass_on(
                 base_to_new(
@@ -105,7 +108,7 @@ def _base_to_new(options: argparse.Namespace, workspace: Workspace, console: Con
         rows = [contender.name for contender in contenders]
         title = "Base-to-new"
         report = write_report(
-            run.folder, "evaluation", title, outcomes, {rows[-1]: rows[:-1]}, config
+            run.folder, "evaluation", title, outcomes, {rows[-1]: rows[:-1]}, config, notes
         )
         yield Event("result", result=report)
 
@@ -114,30 +117,49 @@ def _base_to_new(options: argparse.Namespace, workspace: Workspace, console: Con
 
 
 def _contenders(
-    options: argparse.Namespace, workspace: Workspace, adapt: AdaptConfig
-) -> tuple[list[Contender], Backbone]:
-    """The rows: plain methods, then initialisations grouped by method and rule."""
-    from gram_core.backbones import open_backbone
+    methods: list[str],
+    trained: dict[str, Initialisation],
+    backbone: Backbone,
+    adapt: AdaptConfig,
+) -> list[Contender]:
+    """The rows: plain methods, then initialisations (by run), those of one kind as one row."""
     from gram_core.evaluation import Contender
     from gram_core.prompts import build_method
 
-    groups: dict[str, list[Any]] = {}
-    backbone = None if options.init else open_backbone(options.backbone)
-    for run in options.init:
-        found, its_backbone = initialisation_of(workspace, run)
-        backbone = backbone or its_backbone
-        label = f"{found.method_name}, meta-learned start"
-        if found.phi is not None:
-            label = f"{found.method_name} + GRAM"
-        groups.setdefault(label, []).append(found)
-    assert backbone is not None
-    rows = [
-        Contender.plain(name, build_method(name), backbone, adapt)
-        for name in dict.fromkeys(options.methods)
-    ]
-    for label, several in groups.items():
+    rows = [Contender.plain(name, build_method(name), adapt) for name in dict.fromkeys(methods)]
+    groups: dict[str, list[str]] = {}
+    for run, found in trained.items():
+        settings = found.about.get("config", {}) | {"seed": None}
+        what = (found.method_name, found.method_options, found.about.get("hierarchy"), settings)
+        groups.setdefault(json.dumps(what, sort_keys=True), []).append(run)
+    labels = {kind: _label(trained[runs[0]]) for kind, runs in groups.items()}
+    for kind, runs in groups.items():
+        label = labels[kind]
+        if list(labels.values()).count(label) > 1:
+            label += f" ({trained[runs[0]].about['config']['preset']}, {runs[0][-4:]})"
+        several = [trained[run] for run in runs]
         rows.append(Contender.meta_trained(label, backbone, several, adapt))
-    return rows, backbone
+    return rows
+
+
+def _label(found: Initialisation) -> str:
+    end = ", meta-learned start" if found.phi is None else " + GRAM"
+    return found.method_name + end
+
+
+def _trained_on(labelled: LabelledSet, trained: dict[str, Initialisation]) -> list[str]:
+    """A warning for each initialisation whose tasks had classes of this set."""
+    from gram_core.datasets import words_of
+
+    classes = set(words_of(labelled.classes))
+    notes = []
+    for run, found in trained.items():
+        if known := sorted(classes & set(found.about.get("words", []))):
+            notes.append(
+                f"**Not a fair test:** {run} was meta-trained on tasks with {', '.join(known)}, "
+                f"which {labelled.name} tests. Meta-train with --exclude-data {labelled.name}."
+            )
+    return notes
 
 
 def _study(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:

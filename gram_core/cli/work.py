@@ -5,16 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gram_core.cli.console import Console
 from gram_core.errors import GramError
 from gram_core.runs import Run
-from gram_core.workspace import Workspace, new_id
-
-if TYPE_CHECKING:
-    from gram_core.backbones import Backbone
-    from gram_core.meta import Initialisation
+from gram_core.workspace import Workspace
 
 METHODS = ("coop", "vpt", "ivlp")
 
@@ -112,19 +108,7 @@ def configured(kind: type, settings: dict[str, Any], **fixed: Any) -> Any:
     if unknown := sorted(settings.keys() - known):
         names = ", ".join(sorted(known))
         raise GramError(f"There is no setting {unknown[0]!r}; there are {names}.")
-    try:
-        return kind(**{**fixed, **settings})
-    except TypeError as error:  # text where a number is compared
-        raise GramError(f"A setting has the wrong kind of value ({error}).") from error
-
-
-def initialisation_of(workspace: Workspace, run: str) -> tuple[Initialisation, Backbone]:
-    """What a finished meta-train run gave, and the backbone that it belongs to."""
-    from gram_core.backbones import open_backbone
-    from gram_core.meta import Initialisation
-
-    found = Initialisation.load(workspace.path("runs", run))
-    return found, open_backbone(found.about.get("backbone", {}).get("name", "bundled"))
+    return kind(**{**fixed, **settings})
 
 
 def _ingest(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
@@ -189,19 +173,17 @@ def _meta_train(options: argparse.Namespace, workspace: Workspace, console: Cons
 
 
 def _new_run(options: argparse.Namespace, workspace: Workspace) -> Run:
-    from gram_core.meta import MetaConfig
+    from gram_core.meta import MetaConfig, TaskConfig
     from gram_core.prompts import build_method
     from gram_core.work import meta_train_run
 
     if not (options.corpus or options.hierarchy):
         raise GramError("Name a corpus, a --hierarchy, or a run to --resume.")
     hierarchy = options.hierarchy or newest_hierarchy(workspace, options.corpus)
-    settings = {
-        "seed": options.seed,
-        "rule": options.rule,
-        "exclude": _words_to_exclude(workspace, hierarchy, options.exclude_data),
-        **read_settings(options.settings),
-    }
+    settings = {"seed": options.seed, "rule": options.rule, **read_settings(options.settings)}
+    exclude = TaskConfig(exclude=settings.get("exclude", ())).exclude
+    tested = _words_to_exclude(workspace, hierarchy, options.exclude_data)
+    settings["exclude"] = (*exclude, *tested)
     if options.steps is not None:
         settings["steps"] = options.steps
     method = build_method(options.method, tokens=options.tokens)
@@ -233,59 +215,46 @@ def _words_to_exclude(
 
 
 def _adapt(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
-    from gram_core.adaptation import AdaptConfig, adapt
-    from gram_core.backbones import open_backbone
-    from gram_core.classifier import PromptedClassifier
-    from gram_core.datasets import TEST, load_set
-    from gram_core.evaluation import correct
-    from gram_core.gradients import Raw, Rule, build_rule
-    from gram_core.prompts import build_method
+    from gram_core.adaptation import AdaptConfig
+    from gram_core.evaluation import harmonic
+    from gram_core.work import adapt_run, adapt_work
 
-    config = configured(AdaptConfig, read_settings(options.settings), seed=options.seed)
-    rule: Rule = Raw()
-    if options.init:
-        found, backbone = initialisation_of(workspace, options.init)
-        method = found.method() if options.method is None else build_method(options.method)
-        found.check(backbone, method)
-        start = found.theta
-        rule = build_rule(options.rule, found.phi, found.form) if options.rule else found.rule()
-    else:
-        if options.rule == "gram":
-            raise GramError("The rule gram needs a meta-trained regulator; give --init RUN.")
-        backbone = open_backbone(options.backbone)
-        method = build_method(options.method or "coop")
-        start = method.initial(backbone)
-
-    labelled = load_set(options.data, backbone, options.test_share)
-    for problem in labelled.problems:
-        console.note(f"left out: {problem.path} ({problem.reason})")
-    learned = labelled.base if options.classes == "base" else range(len(labelled.classes))
-    support = labelled.supports(options.shots, [(options.seed, options.source)], learned)
-    constants = method.constants(backbone, labelled.classes, labelled.bank)
-    events = adapt(method, rule, constants, support, start, config, classes=learned)
-    params = console.follow(events).params
-
-    rows = labelled.rows(TEST, learned)
-    right = correct(method, params, constants, rows, labelled.labels[rows], learned)
-    metrics = {"accuracy": float(right.mean()) if len(rows) else None, "tested_on": len(rows)}
-    about = {"data": labelled.name, "rule": rule.name, "init": options.init, "metrics": metrics}
-    names = [labelled.classes[label] for label in learned]
-    one = {key: value[0] for key, value in params.items()}
-    classifier = PromptedClassifier(backbone, method, one, names, about)
-    id = options.name or new_id(labelled.name, method.name, rule.name)
-    with workspace.create("classifiers", id, about) as folder:
-        size = classifier.save(folder)
-    answer = {"classifier": id, "path": str(workspace.path("classifiers", id)), "bytes": size}
-    accuracy = f", {right.mean():.1%} right of {len(rows)} held out" if len(rows) else ""
-    text = f"classifier {id}: {len(names)} classes, {size:,} bytes{accuracy}"
-    console.answer({**answer, "classes": names, **metrics}, text)
+    settings = {"seed": options.seed, "evaluate_every": 1, **read_settings(options.settings)}
+    run = adapt_run(
+        workspace,
+        options.data,
+        configured(AdaptConfig, settings),
+        method=options.method,
+        rule=options.rule,
+        initialisation=options.init,
+        backbone=options.backbone,
+        shots=options.shots,
+        base_only=options.classes == "base",
+        source=options.source,
+        test_share=options.test_share,
+        classifier=options.name,
+    )
+    made = console.work(run, adapt_work(workspace))
+    for problem in made["left_out"]:
+        console.note(f"left out: {problem['path']} ({problem['reason']})")
+    answer = {"run": run.id, "path": str(workspace.path("classifiers", made["classifier"])), **made}
+    text = (
+        f"classifier {made['classifier']}: {len(made['classes'])} classes, {made['bytes']:,} bytes"
+    )
+    if made.get("accuracy") is not None:
+        text += f", {made['accuracy']:.1%} right of {made['tested_on']:,} held out"
+    elif made.get("base") is not None and made.get("new") is not None:
+        mean = harmonic(made["base"], made["new"])
+        text += f", held out: base {made['base']:.1%}, new {made['new']:.1%}, H {mean:.1%}"
+    console.answer(answer, text)
 
 
 def _predict(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
-    from gram_core.classifier import PromptedClassifier
+    from gram_core.classifier import ABOUT, PromptedClassifier
 
     folder = Path(options.classifier)
-    if not folder.is_dir():
+    bare = folder.name == options.classifier  # which a data folder may bear too
+    if bare and not (folder / ABOUT).is_file():
         folder = workspace.path("classifiers", options.classifier)
     classifier = PromptedClassifier.load(folder)
     rankings = classifier.predict(options.images, options.top)

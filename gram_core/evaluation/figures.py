@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gram_core.evaluation.protocols import Outcome
 from gram_core.evaluation.tables import COLUMNS, Record
-from gram_core.plots import GRAM, INK, QUIET, RAW, RUN_COLOURS, ZERO_SHOT, race
+from gram_core.plots import GRAM, INK, QUIET, RAW, ZERO_SHOT, oklch, race
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -76,9 +76,13 @@ def epochs(outcomes: Sequence[Outcome], data: str) -> go.Figure:
         if len(outcome.epochs) > 1
     }
     last = max((row["step"] for rows in lanes.values() for row in rows), default=1)
-    # Regulated ones first: the first two colours are those of regulated and of raw gradients.
-    order = sorted(lanes, key=lambda name: colour_of(name) != GRAM)
-    colours = {name: RUN_COLOURS[row % len(RUN_COLOURS)] for row, name in enumerate(order)}
+    colours: dict[str, str] = {}
+    for rule, hue in ((GRAM, 250.0), (RAW, 55.0)):
+        # last comes what the comparison is about: it has the plain colour, the others are paler
+        names = [name for name in lanes if colour_of(name) == rule]
+        for place, name in enumerate(names, start=1):
+            paler = oklch(0.86 - 0.3 * place / len(names), 0.1, hue)
+            colours[name] = rule if place == len(names) else paler
     figure = race(lanes, level, colours, end=int(last), height=480)
     figure.update_layout(template="plotly_white", legend={"x": 0, "xanchor": "left"})
     return figure

@@ -6,7 +6,7 @@ classes new names only (the base-to-new protocol of CoOp's successors).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,24 +27,27 @@ def accuracies(
     constants: Constants,
     labelled: LabelledSet,
     sources: Sequence[str | None] | None = None,
+    sides: Mapping[str, Sequence[int]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Accuracies (R,), 0 to 1, of the R prompts in `params` (R, ...) on the test rows of a set.
 
-    "base" and "new" are over all domains; with `sources`, the domain that each run was adapted
-    on, "other_base" and "other_new" leave that domain out (nan where no other domain is left).
+    `sides` are classes to be told apart from one another alone, by name: "base" and "new", where
+    nothing else is given. Their accuracies are over all domains; with `sources`, the domain that
+    each run was adapted on, "other_base" and "other_new" leave that domain out (nan where no other
+    domain is left).
     """
-    sides = {}
-    for name, classes in (("base", labelled.base), ("new", labelled.new)):
+    found = {}
+    for name, classes in (sides or {"base": labelled.base, "new": labelled.new}).items():
         rows = labelled.rows(TEST, classes)
         right = correct(method, params, constants, rows, labelled.labels[rows], classes)
         if sources is not None:  # without parameters all runs are one
             right = np.broadcast_to(right, (len(sources), len(rows)))
-        sides[name] = _mean(right, np.ones(right.shape, dtype=bool))
+        found[name] = _mean(right, np.ones(right.shape, dtype=bool))
         if sources is not None:
             names = np.array(labelled.domain_names)[labelled.domains[rows]]
             elsewhere = names[None, :] != np.array(sources, dtype=object)[:, None]
-            sides[f"other_{name}"] = _mean(right, elsewhere)
-    return sides
+            found[f"other_{name}"] = _mean(right, elsewhere)
+    return found
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from gram_core.evaluation.metrics import CELLS, accuracies
 from gram_core.events import Event
 from gram_core.gradients import Raw, Rule
 from gram_core.meta.initialisation import Initialisation
-from gram_core.prompts import Method, Params
+from gram_core.prompts import Method, Params, stack_params
 
 Cells = dict[str, np.ndarray]
 Draw = tuple[int, str]
@@ -27,20 +27,19 @@ Draw = tuple[int, str]
 class Contender:
     """A row of a comparison: a method, how it is adapted, and what it starts from.
 
-    `starts` are pairs of parameters and gradient rule: one pair, or one for each meta-seed.
+    `starts` are pairs of parameters and gradient rule: one pair, or one for each meta-seed. None
+    for parameters is the method's own start, drawn for each run by the seed of its few-shot draw.
     """
 
     name: str
     method: Method
-    starts: tuple[tuple[Params, Rule], ...]
+    starts: tuple[tuple[Params | None, Rule], ...]
     config: AdaptConfig = field(default_factory=AdaptConfig)
 
     @classmethod
-    def plain(
-        cls, name: str, method: Method, backbone: Backbone, config: AdaptConfig | None = None
-    ) -> Contender:
+    def plain(cls, name: str, method: Method, config: AdaptConfig | None = None) -> Contender:
         """A method without meta-training: its own start, raw gradients."""
-        return cls(name, method, ((method.initial(backbone), Raw()),), config or AdaptConfig())
+        return cls(name, method, ((None, Raw()),), config or AdaptConfig())
 
     @classmethod
     def meta_trained(
@@ -64,6 +63,16 @@ class Contender:
         """The same starts with raw gradients, their steps `gain` times as long."""
         starts = tuple((params, Raw()) for params, _ in self.starts)
         return replace(self, name=name, starts=starts, config=replace(self.config, gain=gain))
+
+    def start(self, params: Params | None, backbone: Backbone, runs: Sequence[Draw]) -> Params:
+        """What the runs start from: `params` all of them, or each its own draw `(R, ...)`."""
+        if params is not None:
+            return params
+        return stack_params([self.method.initial(backbone, seed) for seed, _ in runs])
+
+    def epochs(self, backbone: Backbone) -> int:
+        """Epochs of one adaptation; none where there is nothing to adapt."""
+        return self.config.epochs if self.method.initial(backbone) else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +148,7 @@ def base_to_new(
             f"{len(labelled.new)} new ones. Base-to-new needs two of each, so four classes."
         )
     support = labelled.supports(shots, runs)
-    total = sum(_epochs(each) * len(each.starts) for each in contenders)
+    total = sum(each.epochs(backbone) * len(each.starts) for each in contenders)
     done = 0
     outcomes = []
     for contender in contenders:
@@ -151,7 +160,8 @@ def base_to_new(
 
         histories: list[list[dict[str, Any]]] = []
         config = replace(contender.config, evaluate_at=tuple(evaluate_at))
-        for number, (start, rule) in enumerate(contender.starts, start=1):
+        for number, (params, rule) in enumerate(contender.starts, start=1):
+            start = contender.start(params, backbone, runs)
             tag = f" (start {number} of {len(contender.starts)})" if number > 1 else ""
             for event in adapt(
                 contender.method, rule, constants, support, start, config, evaluate, labelled.base
@@ -166,7 +176,7 @@ def base_to_new(
                     f"{labelled.name}: {contender.name}{tag}, epoch {event.step}",
                     event.values,
                 )
-            done += _epochs(contender)
+            done += contender.epochs(backbone)
         seconds = time.perf_counter() - began
         outcomes.append(
             Outcome(
@@ -179,10 +189,6 @@ def base_to_new(
             )
         )
     yield Event("result", total, total, result=outcomes)
-
-
-def _epochs(contender: Contender) -> int:
-    return contender.config.epochs if contender.starts[0][0] else 0
 
 
 def _stack(histories: Sequence[list[dict[str, Any]]]) -> dict[int, Cells]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from gram_core.evaluation import figures
 from gram_core.evaluation.protocols import Outcome
 from gram_core.evaluation.tables import ALL_SETS, differences, markdown, table
+from gram_core.workspace import plain, write_json
 
 NOTE = (
     "Percentages ± standard error over few-shot draws (and meta-seeds); test images are fixed. "
@@ -45,6 +44,7 @@ def write_report(
             "outcomes": [outcome.to_json() for outcome in outcomes],
         }
     )
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{name}.json", report)
     text = [f"# {title}", "", *(line for note in (*notes, NOTE) for line in (note, ""))]
     text.append(markdown(records))
@@ -63,22 +63,3 @@ def write_report(
             drawn[f"epochs-{slug}"] = figures.epochs(outcomes, data)
     figures.write_figures(folder / "figures", drawn)
     return report
-
-
-def plain(value: Any) -> Any:
-    """The value as strict JSON has it: tuples as lists, what is not a finite number as null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes strict JSON so that a reader sees the whole file or none; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(plain(value), indent=1, allow_nan=False), encoding="utf-8")
-    draft.replace(path)

@@ -18,12 +18,14 @@ from gram_core.backbones import Backbone
 from gram_core.datasets import LabelledSet, bundled_sets, load_set, words_of
 from gram_core.errors import GramError
 from gram_core.evaluation.protocols import Contender, Outcome, base_to_new, draws
-from gram_core.evaluation.report import write_json, write_report
+from gram_core.evaluation.report import write_report
 from gram_core.evaluation.tables import table
 from gram_core.events import Event, pass_on
 from gram_core.hierarchy import Hierarchy
 from gram_core.meta import Initialisation, MetaConfig, meta_train
 from gram_core.prompts import ImageBank, Method, build_method
+from gram_core.settings import check_kinds
+from gram_core.workspace import plain, write_json
 
 NAMES = {"coop": ("CoOp", "CoOp + GRAM"), "vpt": ("VPT", "VPT + GRAM"), "ivlp": ("IVLP", "UNIGRAM")}
 ZERO_SHOT = "zero-shot"
@@ -37,7 +39,8 @@ class StudyConfig:
     Each of `meta_seeds` meta-trainings is adapted on `draws` few-shot draws from every source
     domain. `factors` multiply the rates of `adapt`, `pulls` are strengths of the L2 pull and
     `stops` numbers of epochs; each is tried on `validation_draws`. `meta` are
-    settings of meta-training other than the usual (`MetaConfig.for_method`). Without `controls`
+    settings of meta-training other than the usual (`MetaConfig.for_method`); words to `exclude`
+    among them join those of the test sets. Without `controls`
     only zero-shot, the plain method and GRAM are run.
     """
 
@@ -56,6 +59,7 @@ class StudyConfig:
     controls: bool = True
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if self.method not in NAMES:
             raise GramError(f"A study is of {', '.join(NAMES)}, not of {self.method!r}.")
         for name in ("meta_seeds", "draws", "validation_draws", "shots"):
@@ -67,6 +71,12 @@ class StudyConfig:
                 object.__setattr__(self, name, found)
             if not getattr(self, name):
                 raise GramError(f"There are no {role} sets; name them.")
+        MetaConfig.for_method(build_method(self.method), **self.meta)  # refuses what is none
+        if self.adapt.schedule != "constant":
+            raise GramError(
+                "The end of adaptation is chosen among epochs of one run, so its rate has to be "
+                "the same in each: take the constant schedule."
+            )
         names = [Path(name).name for name in (*self.sets, *self.validation)]
         if len(set(names)) < len(names):
             raise GramError("Two sets have one name, or one is for validation and for tests.")
@@ -75,9 +85,7 @@ class StudyConfig:
     def from_dict(cls, values: dict[str, Any]) -> StudyConfig:
         """The configuration that `dataclasses.asdict` wrote, also after a way through JSON."""
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        adapt = values["adapt"]
-        adapt = AdaptConfig(**{**adapt, "evaluate_at": tuple(adapt["evaluate_at"])})
-        return cls(**{**values, **lists, "adapt": adapt})
+        return cls(**{**values, **lists, "adapt": AdaptConfig.from_dict(values["adapt"])})
 
 
 def study(
@@ -100,7 +108,8 @@ def study(
         sets[name] = load_set(name, backbone)
     validation = [sets[name] for name in config.validation]
     choices = yield from _choose(backbone, method, validation, config, folder)
-    exclude = words_of(name for each in config.sets for name in sets[each].classes)
+    tested = words_of(name for each in config.sets for name in sets[each].classes)
+    exclude = (*tested, *config.meta.get("exclude", ()))
     trained = yield from _meta_train(backbone, method, hierarchy, images, exclude, config, folder)
     outcomes: list[Outcome] = []
     for name in config.sets:
@@ -108,7 +117,8 @@ def study(
         if not path.is_file():
             labelled = sets[name]
             found = yield from _race(backbone, method, labelled, trained, choices, config)
-            write_json(path, [outcome.to_json() for outcome in found])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, plain([outcome.to_json() for outcome in found]))
         outcomes += [Outcome.from_json(values) for values in _read(path)]
     yield Event("result", result=_report(outcomes, choices, config, folder))
 
@@ -131,8 +141,7 @@ def _choose(
     if not config.controls:
         tried = {key: value for key, value in tried.items() if key[0] == "rate"}
     contenders = [
-        Contender.plain(f"{what} {value}", method, backbone, adapt)
-        for (what, value), adapt in tried.items()
+        Contender.plain(f"{what} {value}", method, adapt) for (what, value), adapt in tried.items()
     ]
     stops = sorted({stop for stop in config.stops if stop <= epochs} | {epochs})
     outcomes: list[Outcome] = []
@@ -152,7 +161,8 @@ def _choose(
         if results:
             h, value, stop = max(results)
             choices[what] = {"value": value, "epochs": stop, "validation_h": h}
-    write_json(path, choices)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, plain(choices))
     return choices
 
 
@@ -181,7 +191,7 @@ def _meta_train(
         for seed in range(config.meta_seeds):
             place = folder / "initialisations" / f"{kind}-{seed}"
             if not place.is_dir():
-                options = {**config.meta, "seed": seed, "exclude": exclude, **changes}
+                options = config.meta | {"seed": seed, "exclude": exclude} | changes
                 meta = MetaConfig.for_method(method, **options)
                 for event in meta_train(method, backbone, hierarchy, images, meta):
                     if event.kind == "result":
@@ -218,14 +228,14 @@ def _race(
     regulated = Contender.meta_trained(gram, backbone, trained["gram"], adapt)
     (main,) = yield from race([regulated])
     rows = [
-        Contender.plain(ZERO_SHOT, build_method(ZERO_SHOT), backbone),
-        Contender.plain(f"{plain}, rate and epoch by validation", method, backbone, chosen),
-        Contender.plain(f"{plain}, last epoch", method, backbone, adapt),
+        Contender.plain(ZERO_SHOT, build_method(ZERO_SHOT)),
+        Contender.plain(f"{plain}, rate and epoch by validation", method, chosen),
+        Contender.plain(f"{plain}, last epoch", method, adapt),
     ]
     if config.controls:
         pulled = replace(adapt, pull=choices["pull"]["value"])
         rows += [
-            Contender.plain(f"{plain}, pulled to its start", method, backbone, pulled),
+            Contender.plain(f"{plain}, pulled to its start", method, pulled),
             Contender.meta_trained(
                 f"{plain} from a meta-learned start", backbone, trained["theta"], adapt
             ),
