@@ -39,9 +39,9 @@ def test_contenders_that_are_the_same_thing_have_the_same_outcome(
     method = build_method("coop")
     theta = method.initial(tiny_backbone)
     start = Initialisation(theta, initial_regulator(theta), "coop")
-    coop = Contender.plain("coop", method, tiny_backbone, SHORT)
+    coop = Contender.plain("coop", method, SHORT)
     gram = Contender.meta_trained("identity", tiny_backbone, [start, start], SHORT)
-    zero_shot = Contender.plain("zero-shot", build_method("zero-shot"), tiny_backbone, SHORT)
+    zero_shot = Contender.plain("zero-shot", build_method("zero-shot"), SHORT)
     found = run(
         [coop, gram, gram.raw("raw"), gram.raw("still", gain=0), zero_shot],
         make_set(noise=0.15),
@@ -58,11 +58,42 @@ def test_contenders_that_are_the_same_thing_have_the_same_outcome(
     assert found["still"].step_ratio == 0
 
 
+def test_each_initialisation_is_a_row_of_the_accuracies(
+    tiny_backbone: Backbone, make_set: MakeSet
+) -> None:
+    theta = build_method("coop").initial(tiny_backbone)
+    generator = torch.Generator().manual_seed(0)
+    afar = {
+        key: value + 0.5 * torch.randn(value.shape, generator=generator)
+        for key, value in theta.items()
+    }
+    back = {key: torch.full_like(value, -1.0) for key, value in initial_regulator(theta).items()}
+    starts = [
+        Initialisation(theta, initial_regulator(theta), "coop"),
+        Initialisation(afar, back, "coop"),
+    ]
+    alone = [
+        Contender.meta_trained(str(n), tiny_backbone, [start], SHORT)
+        for n, start in enumerate(starts)
+    ]
+    both = Contender.meta_trained("both", tiny_backbone, starts, SHORT)
+    contenders = [both, *alone]
+    raw = [contender.raw(f"raw {contender.name}") for contender in contenders]
+    found = run([*contenders, *raw], make_set(noise=0.15), tiny_backbone)
+
+    for kind in ("", "raw "):
+        first, second = found[f"{kind}0"], found[f"{kind}1"]
+        assert not same(first, second)
+        for name, cell in found[f"{kind}both"].cells.items():
+            assert (cell == np.concatenate([first.cells[name], second.cells[name]])).all()
+    assert not same(found["1"], found["raw 1"])
+
+
 def test_accuracies_before_adaptation_are_those_of_zero_shot(
     tiny_backbone: Backbone, make_set: MakeSet
 ) -> None:
-    coop = Contender.plain("coop", build_method("coop"), tiny_backbone, SHORT)
-    zero_shot = Contender.plain("zero-shot", build_method("zero-shot"), tiny_backbone, SHORT)
+    coop = Contender.plain("coop", build_method("coop"), SHORT)
+    zero_shot = Contender.plain("zero-shot", build_method("zero-shot"), SHORT)
 
     found = run([coop, zero_shot], make_set(noise=0.15), tiny_backbone)
 
@@ -76,7 +107,7 @@ def test_only_base_classes_are_learned_from(tiny_backbone: Backbone, make_set: M
     features = labelled.bank.features
     assert features is not None
     pool_of_new = labelled.rows("pool", labelled.new)
-    coop = Contender.plain("coop", build_method("coop"), tiny_backbone, SHORT)
+    coop = Contender.plain("coop", build_method("coop"), SHORT)
     before = run([coop], labelled, tiny_backbone)["coop"]
 
     spoilt = features.clone()
@@ -87,8 +118,8 @@ def test_only_base_classes_are_learned_from(tiny_backbone: Backbone, make_set: M
 
 
 def test_progress_reaches_its_total(tiny_backbone: Backbone, make_set: MakeSet) -> None:
-    coop = Contender.plain("coop", build_method("coop"), tiny_backbone, SHORT)
-    zero_shot = Contender.plain("zero-shot", build_method("zero-shot"), tiny_backbone, SHORT)
+    coop = Contender.plain("coop", build_method("coop"), SHORT)
+    zero_shot = Contender.plain("zero-shot", build_method("zero-shot"), SHORT)
 
     labelled = make_set()
 
@@ -108,7 +139,7 @@ def test_a_set_of_three_classes_is_refused(tiny_backbone: Backbone, make_set: Ma
 
 
 def test_an_outcome_survives_json(tiny_backbone: Backbone, make_set: MakeSet) -> None:
-    coop = Contender.plain("coop", build_method("coop"), tiny_backbone, SHORT)
+    coop = Contender.plain("coop", build_method("coop"), SHORT)
     outcome = run([coop], make_set(), tiny_backbone)["coop"]
 
     again = Outcome.from_json(json.loads(json.dumps(outcome.to_json())))

@@ -11,7 +11,7 @@ from gram_core.backbones import Backbone
 from gram_core.gradients import initial_regulator
 from gram_core.hierarchy import Hierarchy
 from gram_core.meta import TaskConfig, TaskSampler
-from gram_core.meta.alignment import cosine
+from gram_core.meta.alignment import cosine, norm
 from gram_core.meta.gradient import Learner, query_loss, support_gradient
 from gram_core.meta.probe import Probe, measure, probes
 from gram_core.prompts import ImageBank, Params, VisualTokens, build_method, repeat_params
@@ -41,6 +41,15 @@ def theta(learner: Learner) -> Params:
     return learner.method.initial(learner.constants.backbone, seed=0)
 
 
+def _far(theta: Params) -> Params:
+    """A regulator far from the identity."""
+    generator = torch.Generator().manual_seed(0)
+    return {
+        key: value + torch.randn(value.shape, generator=generator)
+        for key, value in initial_regulator(theta).items()
+    }
+
+
 def test_the_start_is_theta_itself(learner: Learner, probe: Probe, theta: Params) -> None:
     params = repeat_params(theta, 4)
     support, _ = support_gradient(learner, params, probe.minibatches[0])
@@ -54,23 +63,31 @@ def test_the_start_is_theta_itself(learner: Learner, probe: Probe, theta: Params
         assert values[f"loss{kind}_before"] == pytest.approx(float(losses.mean()), rel=1e-5)
 
 
+@pytest.mark.parametrize("regulated", [False, True])
 def test_the_end_is_where_the_adaptation_leads(
-    learner: Learner, probe: Probe, theta: Params
+    learner: Learner, probe: Probe, theta: Params, regulated: bool
 ) -> None:
+    phi = _far(theta) if regulated else None
     params = repeat_params(theta, 4)
-    aligned = []
+    aligned: dict[str, list[float]] = {"raw": [], "regulated": []}
+    ratios = []
     for step, minibatch in enumerate(probe.minibatches):
-        gradient, _ = support_gradient(learner, params, minibatch)
+        raw, _ = support_gradient(learner, params, minibatch)
+        change = learner.regulate(phi, raw)
         if step % probe.every == 0:
             query, _ = support_gradient(learner, params, probe.seen)
-            aligned.append(float(cosine(gradient, query).mean()))
-        params = learner.step(params, gradient)
+            for name, gradient in (("raw", raw), ("regulated", change)):
+                aligned[name].append(float(cosine(gradient, query).mean()))
+        ratios.append(float((norm(change) / norm(raw)).mean()))
+        params = learner.step(params, change)
     loss, accuracy = query_loss(learner, params, probe.seen, temperature=False)
-    values = probe.measure(theta, None)
+    values = probe.measure(theta, phi)
     assert values["loss_seen_after"] == pytest.approx(float(loss.mean()), rel=1e-5)
     assert values["accuracy_seen_after"] == pytest.approx(float(accuracy.mean()))
-    assert len(aligned) == 2
-    assert values["cosine_raw_path"] == pytest.approx(sum(aligned) / 2, abs=1e-6)
+    for name, along in aligned.items():
+        assert len(along) == 2
+        assert values[f"cosine_{name}_path"] == pytest.approx(sum(along) / 2, abs=1e-6)
+    assert values["step_ratio_path"] == pytest.approx(sum(ratios) / 4, rel=1e-5)
 
 
 def test_the_identity_regulates_nothing(probe: Probe, theta: Params) -> None:

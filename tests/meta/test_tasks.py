@@ -92,13 +92,34 @@ def test_excluded_words_are_never_used(hierarchy: Hierarchy) -> None:
 
 
 def test_a_word_and_its_plural_are_one(make_hierarchy: Callable) -> None:
-    plurals = ("dogs", "buses", "houses", "glasses", "daisies", "boxes", "cactuses", "brushes")
-    words = ["dog", "bus", "house", "glass", "daisy", "box", "cactus", "brush"]
+    plurals = (
+        "dogs", "buses", "houses", "glasses", "daisies", "boxes", "cactuses", "brushes", "ties",
+        "cookies", "potatoes", "leaves", "knives",
+    )  # fmt: skip
+    words = [
+        "dog", "bus", "house", "glass", "daisy", "box", "cactus", "brush", "tie", "cookie",
+        "potato", "leaf", "knife",
+    ]  # fmt: skip
     others = ["car", "care", "cap", "cape", "hen", "emu"]
     for topics, exclude in ((words, plurals), (plurals, words)):
         hierarchy = make_hierarchy([*topics, *others])
         sampler = TaskSampler(hierarchy, replace(SMALL, exclude=tuple(exclude)), seed=0)
         assert sampler.names == others
+
+
+def test_a_topic_whose_best_word_is_excluded_is_not_used_under_another_name(
+    hierarchy: Hierarchy,
+) -> None:
+    terrier = replace(hierarchy.topics[1], word="terrier", words=(("dog", 2.0), ("terrier", 1.0)))
+    topics = (hierarchy.topics[0], terrier, *hierarchy.topics[2:])
+    config = replace(SMALL, exclude=("dogs",))
+    sampler = TaskSampler(replace(hierarchy, topics=topics), config, seed=0)
+    assert set(sampler.left_out) == {"dog", "terrier"}
+
+
+def test_a_word_is_no_list_of_words() -> None:
+    with pytest.raises(GramError, match="exclude is 'dog'; give a list"):
+        TaskConfig(exclude="dog")  # type: ignore[arg-type]
 
 
 def test_topics_that_cannot_give_a_task_are_left_out(make_hierarchy: Callable) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,8 @@ from gram_core.errors import GramError
 from gram_core.events import Event, finish
 from gram_core.hierarchy import Hierarchy
 from gram_core.meta import Initialisation, MetaConfig, TaskConfig, meta_train
+from gram_core.meta import training as module
+from gram_core.meta.gradient import MetaGradient, meta_gradient
 from gram_core.meta.training import Training
 from gram_core.prompts import ImageBank, Params, build_method
 from gram_core.runs import Run
@@ -48,6 +51,21 @@ def world(tiny_backbone: Backbone, hierarchy: Hierarchy, images: ImageBank) -> W
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run.create(Workspace(tmp_path), "meta-train", {})
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The arguments of every `meta_gradient` of a meta-training, newest last."""
+    calls: list[dict[str, Any]] = []
+
+    def spy(*args: Any, **kwargs: Any) -> MetaGradient:
+        bound = inspect.signature(meta_gradient).bind(*args, **kwargs)
+        bound.apply_defaults()
+        calls.append(bound.arguments)
+        return meta_gradient(*args, **kwargs)
+
+    monkeypatch.setattr(module, "meta_gradient", spy)
+    return calls
 
 
 def _config(method: str, preset: Any = "trajectory", **overrides: Any) -> MetaConfig:
@@ -102,6 +120,54 @@ def test_phi_moves_at_the_first_step(world: World) -> None:
     training.advance()
     assert training.phi is not None
     assert all(float(value.abs().max()) > 0 for value in training.phi.values())
+
+
+@pytest.mark.parametrize("preset", ["trajectory", "paper"])
+def test_theta_and_phi_move_at_their_own_rates(world: World, preset: str) -> None:
+    """The first step of Adam is as long as its rate."""
+    config = _config("coop", preset, theta_rate=1e-4, phi_rate=1e-2)
+    training = Training(build_method("coop"), *world, config)
+    assert training.phi is not None
+    before = {key: value.clone() for key, value in training.phi.items()}
+    rates = training.advance()
+    for now, start, rate in (
+        (training.theta, training.initial, rates["theta_rate"]),
+        (training.phi, before, rates["phi_rate"]),
+    ):
+        moved = max(float((now[key] - value).abs().max()) for key, value in start.items())
+        assert moved == pytest.approx(rate, rel=0.01)
+    assert rates["phi_rate"] == pytest.approx(100 * rates["theta_rate"])
+
+
+def test_the_paper_takes_one_exact_step_on_the_whole_support(
+    world: World, asked: list[dict[str, Any]]
+) -> None:
+    Training(build_method("coop"), *world, _config("coop", "paper")).advance()
+    (call,) = asked
+    (support,) = call["supports"]
+    for images in support.batch.images.tolist():
+        assert len(set(images)) == 3 * 3  # ways × shots
+    assert torch.equal(call["seen"].batch.classes, support.batch.classes)
+    assert call["second_order"]
+    assert call["unseen"] is None
+    assert not call["temperature"]
+    assert call["offset"] is None
+
+
+@pytest.mark.parametrize("temperature", [True, False])
+def test_the_trajectory_takes_a_segment_of_first_order_steps(
+    world: World, asked: list[dict[str, Any]], temperature: bool
+) -> None:
+    config = _config("coop", temperature=temperature, unseen_weight=0.5)
+    Training(build_method("coop"), *world, config).advance()
+    (call,) = asked
+    assert [tuple(support.labels.shape) for support in call["supports"]] == [(3, 6), (3, 6)]
+    seen, unseen = call["seen"].batch.classes, call["unseen"].batch.classes
+    assert torch.equal(seen, call["supports"][0].batch.classes)
+    assert not set(seen[0].tolist()) & set(unseen[0].tolist())
+    assert not call["second_order"]
+    assert call["unseen_weight"] == 0.5
+    assert call["temperature"] == temperature
 
 
 def test_learning_nothing_leaves_plain_adaptation(world: World) -> None:
@@ -203,6 +269,29 @@ def test_slots_live_as_long_as_they_were_given(world: World) -> None:
         assert all(slot.taken % 2 == 0 for slot in training.slots)
         assert len(fresh) >= len(gone)
     assert lives == set(range(1, 7))
+
+
+def test_a_task_goes_on_where_it_was_and_a_new_one_begins_at_theta(
+    world: World, asked: list[dict[str, Any]]
+) -> None:
+    training = Training(build_method("coop"), *world, _config("coop", steps=30))
+    training.advance()
+    count = {"new": 0, "old": 0}
+    for _ in range(10):
+        before = training.offset["text.context"].clone()
+        over = [slot.taken >= slot.lifetime for slot in training.slots]
+        training.advance()
+        last, call = asked[-2:]
+        for row, new in enumerate(over):
+            count["new" if new else "old"] += 1
+            expected = torch.zeros_like(before[row]) if new else before[row]
+            assert torch.equal(call["offset"]["text.context"][row], expected)
+            for query in ("seen", "unseen"):
+                now, former = call[query].batch, last[query].batch
+                assert new or torch.equal(now.classes[row], former.classes[row])
+                # Every segment of a task is held against another draw of its query.
+                assert not torch.equal(now.images[row], former.images[row])
+    assert min(count.values()) > 5
 
 
 def test_query_loss_falls(world: World) -> None:
