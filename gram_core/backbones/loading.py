@@ -14,6 +14,7 @@ from gram_core.errors import GramError
 BUNDLED = Path(__file__).resolve().parents[2] / "data" / "backbone"
 RANDOM = "random"
 _CONFIG = "open_clip_config.json"
+_INSTEAD = 'give "bundled", MODEL/TAG such as ViT-B-16/openai, or a folder that open_clip wrote'
 
 
 def open_backbone(name: str = "bundled", device: str = "cpu") -> Backbone:
@@ -38,36 +39,38 @@ def _open_folder(name: str, folder: Path, device: str) -> Backbone:
     import open_clip
 
     if not folder.is_dir():
-        raise GramError(
-            f"backbone folder {folder} does not exist; give the path of an open_clip model "
-            "directory, or a model and a tag such as ViT-B-16/openai"
-        )
+        raise GramError(f"backbone folder {folder} does not exist; {_INSTEAD}")
     config = folder / _CONFIG
     if not config.is_file():
-        raise GramError(f"no {_CONFIG} in {folder}; an open_clip model directory has one")
+        raise GramError(f"no {_CONFIG} in {folder}, so it holds no backbone; {_INSTEAD}")
     try:
         text = json.loads(config.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
     except (ValueError, KeyError, TypeError) as error:
-        raise GramError(f"{config} is not the configuration of an open_clip model") from error
+        raise GramError(
+            f"{config} is not the configuration of an open_clip model; {_INSTEAD}"
+        ) from error
     # Without weights open_clip would go on with random ones, and other formats are pickles.
     if not any(folder.glob("*.safetensors")):
         raise GramError(
             f"no .safetensors weights in {folder}; save the model there as "
-            "open_clip_model.safetensors"
+            f"open_clip_model.safetensors, or {_INSTEAD}"
         )
     options = {}
     vocabulary = (text.get("tokenizer_kwargs") or {}).get("bpe_path")
     if vocabulary is not None:
         path = folder / vocabulary
         if not path.is_file():
-            raise GramError(f"no {vocabulary} in {folder}, the vocabulary that {_CONFIG} names")
+            raise GramError(
+                f"no {vocabulary} in {folder}, the vocabulary that {_CONFIG} names; put it there, "
+                f"or {_INSTEAD}"
+            )
         options["bpe_path"] = str(path.resolve())
     source = f"local-dir:{folder}"
     try:
         model = open_clip.create_model(source, device=device)
         tokenizer = open_clip.get_tokenizer(source, **options)
     except Exception as error:  # whatever three libraries make of a damaged file
-        raise GramError(f"the model in {folder} cannot be opened: {error}") from error
+        raise GramError(f"the model in {folder} cannot be opened: {error}; {_INSTEAD}") from error
     return Backbone(name, model, tokenizer)
 
 

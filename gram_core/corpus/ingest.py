@@ -41,8 +41,8 @@ def ingest(
         limit: stop after so many good pairs.
 
     Raises:
-        GramError: the name is taken, the source has no known form, columns are missing, or no
-            pair is good.
+        GramError: the name is taken, the source has no known form or is damaged, columns are
+            missing, or no pair is good.
     """
     if check_id(name) == BUNDLED_NAME:
         raise GramError(f"the name {name!r} belongs to the bundled corpus; choose another")
@@ -72,7 +72,11 @@ def ingest(
                     break
         reasons = dict(Counter(problem["reason"] for problem in problems).most_common())
         if not pairs:
-            raise GramError(f"{source} holds no pair that can be used: {_counted(reasons)}")
+            raise GramError(
+                f"{source} holds no pair that can be used: {_counted(reasons)}; every pair needs a "
+                "text and a complete JPEG, PNG or WebP picture: add what is missing, or correct "
+                "the names"
+            )
         _write_problems(problems, folder / "problems.parquet")
         about |= {"pairs": pairs, "problems": len(problems), "reasons": reasons}
         about["fingerprint"] = content_fingerprint([folder / "pairs.parquet"])

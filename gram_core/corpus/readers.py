@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import lzma
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +68,25 @@ def _open_folder(folder: Path, image_column: str | None, caption_column: str | N
     raise GramError(f"{folder} has no form that can be read; known are: {LAYOUTS}")
 
 
-def _table_rows(path: Path) -> list[Row]:
+@contextmanager
+def _reading(path: Path, form: str, *damage: type[Exception]) -> Iterator[None]:
+    """Whatever a library raises at a damaged file becomes an error that names it."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        yield
+    except damage as error:
+        reason = " ".join(str(error).split())  # some tell it in many lines
+        raise GramError(
+            f"{path} cannot be read as {form} ({reason}); fetch or make it anew, or leave it out"
+        ) from error
+
+
+def _table_rows(path: Path) -> list[Row]:
+    damage = (csv.Error, json.JSONDecodeError, OSError)
+    try:
+        with (
+            _reading(path, "a table", *damage),
+            path.open(encoding="utf-8-sig", newline="") as file,
+        ):
             if path.suffix.lower() == ".jsonl":
                 rows = [json.loads(line) for line in file if line.strip()]
                 if not all(isinstance(row, dict) for row in rows):
@@ -79,8 +98,6 @@ def _table_rows(path: Path) -> list[Row]:
             return list(csv.DictReader(file, delimiter=max(marks, key=head.count)))
     except UnicodeDecodeError:
         raise GramError(f"{path} is not UTF-8 text; save it as UTF-8") from None
-    except (csv.Error, json.JSONDecodeError) as error:
-        raise GramError(f"{path} cannot be read as a table ({error}); repair the file") from None
 
 
 def _rows_source(
@@ -138,9 +155,9 @@ def _read_below(root: Path, name: str) -> bytes:
     try:
         path = (root / name).resolve()
         if not path.is_relative_to(root):
-            raise BadRecord("the picture lies outside the folder")
+            raise BadRecord(f"the picture lies outside {root}")
         if not path.is_file():
-            raise BadRecord("the picture is missing")
+            raise BadRecord(f"the picture is not in {root}")
         if path.stat().st_size > LARGEST_FILE:
             raise BadRecord("the picture's file is too large")
         return path.read_bytes()
@@ -156,36 +173,45 @@ def _neighbour_record(picture: Path, folder: Path) -> Record:
 
 
 def _parquet_source(files: Sequence[Path], image: str | None, caption: str | None) -> Source:
-    from pyarrow import ArrowInvalid, parquet
+    from pyarrow import ArrowException, parquet
 
-    try:
-        opened = [parquet.ParquetFile(file) for file in files]
-    except ArrowInvalid as error:
-        raise GramError(f"{files[0].parent}: not readable as Parquet ({error})") from None
-    names = opened[0].schema_arrow.names
-    columns = _find_columns(names, files[0], image, caption)
+    damage = (ArrowException, OSError, UnicodeDecodeError)
+    shards = []
+    for path in files:
+        with _reading(path, "Parquet", *damage):
+            file = parquet.ParquetFile(path)
+        shards.append((path, file, _find_columns(file.schema_arrow.names, path, image, caption)))
 
     def records() -> Iterator[Record]:
-        for path, file in zip(files, opened, strict=True):
+        for path, file, columns in shards:
             row = 0
-            for batch in file.iter_batches(256, columns=list(columns)):
-                for values in batch.to_pylist():
-                    record = _record(values[columns[0]], values[columns[1]], path.parent)
-                    place = record.source or f"{path.name} row {row}"
-                    yield Record(place, record.caption, record.read)
-                    row += 1
+            with _reading(path, "Parquet", *damage):
+                for batch in file.iter_batches(256, columns=list(columns)):
+                    for values in batch.to_pylist():
+                        picture, text = (values[column] for column in columns)
+                        record = _record(picture, text, path.parent)
+                        place = record.source or f"{path.name} row {row}"
+                        yield Record(place, record.caption, record.read)
+                        row += 1
 
-    return Source(records(), sum(file.metadata.num_rows for file in opened))
+    return Source(records(), sum(file.metadata.num_rows for _, file, _ in shards))
 
 
 def _tar_records(shards: Iterable[Path]) -> Iterator[Record]:
     """Pairs of WebDataset shards: members of one stem follow each other, as .jpg and .txt."""
+    damage = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
     for shard in shards:
-        try:
-            with tarfile.open(shard) as archive:
-                yield from _sample_records(archive, shard.name)
-        except tarfile.TarError as error:
-            raise GramError(f"{shard} cannot be read as a tar file ({error})") from None
+        with _reading(shard, "tar", *damage), tarfile.open(shard) as archive:
+            yield from _sample_records(archive, shard.name)
+            _check_end(archive)
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Raises ReadError unless zeros or nothing follow: tarfile also stops at a damaged header."""
+    assert archive.fileobj is not None
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        raise tarfile.ReadError(f"no member begins at byte {archive.offset}")
 
 
 def _sample_records(archive: tarfile.TarFile, shard: str) -> Iterator[Record]:

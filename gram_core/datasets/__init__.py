@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gram_core.backbones import Backbone
 from gram_core.datasets.bundled import SetCard, bundled_sets, load_bundled, words_of
-from gram_core.datasets.folders import find_classes, load_folder
+from gram_core.datasets.folders import find_classes, load_folder, spoken
 from gram_core.datasets.labelled import POOL, TEST, LabelledSet, Problem
 from gram_core.errors import GramError
 
@@ -41,7 +41,7 @@ def class_names(name_or_path: str | Path) -> tuple[str, ...]:
     for card in bundled_sets():
         if card.name == str(name_or_path):
             return card.classes
-    return tuple(name.replace("_", " ") for name in find_classes(_folder(name_or_path))[1])
+    return tuple(spoken(name) for name in find_classes(_folder(name_or_path))[1])
 
 
 def _folder(name_or_path: str | Path) -> Path:

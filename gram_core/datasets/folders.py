@@ -56,7 +56,7 @@ def load_folder(folder: Path, backbone: Backbone, test_share: float = 0.5) -> La
         marks = _hold_out(np.array(labels), len(names), test_share)
     return LabelledSet(
         name=folder.resolve().name,
-        classes=tuple(_spoken(name) for name in names),
+        classes=tuple(spoken(name) for name in names),
         bank=ImageBank.of(backbone, torch.cat(pixels)),
         labels=np.array(labels, dtype=np.int64),
         domains=np.zeros(len(labels), dtype=np.int64),
@@ -87,12 +87,13 @@ def find_classes(folder: Path) -> tuple[dict[str, Path], list[str]]:
     return levels, names
 
 
-def _spoken(name: str) -> str:
+def spoken(name: str) -> str:
+    """The class that a folder's name stands for: underscores are spaces, several are one."""
     return " ".join(name.replace("_", " ").split())
 
 
 def _key(name: str) -> str:
-    return _spoken(name).casefold()
+    return spoken(name).casefold()
 
 
 def _levels(folder: Path) -> dict[str, Path]:

@@ -86,7 +86,9 @@ class LabelledSet:
 
         Drawn for all classes before the base/new cut, so that one seed serves both. A class with
         fewer images gives all it has. The draw is a function of the set's name, seed and source.
+        Raises GramError for less than one shot.
         """
+        _check_shots(shots)
         generator = np.random.default_rng(_number(self.name, str(seed), source or ""))
         picks = []
         for label in range(len(self.classes)):
@@ -104,8 +106,10 @@ class LabelledSet:
 
         `runs` are pairs of seed and source domain; `classes` are those to learn (default: base).
         Labels count within `classes`. A class gives each run as many images as the poorest
-        source of it has, at most `shots`. Raises GramError for a class without any.
+        source of it has, at most `shots`. Raises GramError for less than one shot and for a class
+        without any image.
         """
+        _check_shots(shots)
         chosen = list(self.base if classes is None else classes)
         sources = {source for _, source in runs}
         counts = [
@@ -140,6 +144,11 @@ class LabelledSet:
                 f"{self.name!r} has no domain {source!r}; it has {', '.join(self.domain_names)}."
             )
         return self.domain_names.index(source)
+
+
+def _check_shots(shots: int) -> None:
+    if shots < 1:
+        raise GramError(f"shots is {shots}; give at least 1.")
 
 
 def _number(*parts: str) -> int:

@@ -16,7 +16,7 @@ from gram_core.events import Event
 from gram_core.hierarchy.config import ClusterConfig
 from gram_core.hierarchy.domains import find_domains
 from gram_core.hierarchy.hierarchy import Hierarchy, Ids, Topic
-from gram_core.hierarchy.sentences import embed_sentences
+from gram_core.hierarchy.sentences import embed_sentences, normalised
 from gram_core.hierarchy.topics import draw_map, find_neighbours, find_topics
 from gram_core.hierarchy.words import choose_words, ranked_words, tf_idf, tokens, unclear
 from gram_core.workspace import new_id
@@ -76,7 +76,7 @@ def cluster(
             "progress", 5, STEPS, f"visual domains of topic {len(topics) + 1} of {len(members)}"
         )
         ids = pairs[rows]
-        division = find_domains(_normalised(image[ids]), config)
+        division = find_domains(normalised(image[ids]), config)
         if division.silhouette is not None:
             silhouettes.append(division.silhouette)
         reason = division.reason or unclear(word, best, config.clear_word)
@@ -140,8 +140,4 @@ def _name_topics(
 
 
 def _centroid(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return _normalised(rows.mean(axis=0, keepdims=True))[0]
-
-
-def _normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+    return normalised(rows.mean(axis=0, keepdims=True))[0]

@@ -30,7 +30,7 @@ def embed_sentences(corpus: Corpus, backbone: Backbone, sentences: str) -> Itera
     total = len(corpus)
     if sentences == "backbone":
         text = np.asarray(corpus.features(backbone)[1], dtype=np.float32)
-        yield Event("result", total, total, result=_normalised(text))
+        yield Event("result", total, total, result=normalised(text))
         return
     path = _cache_path(corpus, sentences)
     if not path.exists():
@@ -45,7 +45,7 @@ def embed_sentences(corpus: Corpus, backbone: Backbone, sentences: str) -> Itera
         rows = [place[caption] for caption in corpus.captions]
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{secrets.token_hex(4)}.npy")
-        np.save(draft, _normalised(np.concatenate(parts).astype(np.float32))[rows])
+        np.save(draft, normalised(np.concatenate(parts).astype(np.float32))[rows])
         draft.replace(path)
     yield Event("result", total, total, result=np.load(path, allow_pickle=False))
 
@@ -69,7 +69,8 @@ def open_sentence_bert(name: str, device: str = "cpu") -> Any:
         ) from error
 
 
-def _normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The rows (n, d) scaled to length one; a row of zeros stays one."""
     return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
 
 

@@ -57,20 +57,33 @@ def find_topics(
         min_samples=config.density,
         core_dist_n_jobs=threads(),
     )
-    # BERTopic's own words are not used, and a caption of digits alone must not stop it
+    # BERTopic's own words are not used, and must not stop it: not at a caption of digits alone,
+    # and not at other scripts, whose letters it throws away for English
     counter = CountVectorizer(token_pattern=r"(?u)\S+")
-    model = BERTopic(umap_model=reducer, hdbscan_model=clusterer, vectorizer_model=counter)
-    with _quiet():
-        topics, _ = model.fit_transform(list(captions), embeddings)
+    model = BERTopic(
+        language="multilingual",
+        umap_model=reducer,
+        hdbscan_model=clusterer,
+        vectorizer_model=counter,
+    )
+    try:
+        with _quiet():
+            topics, _ = model.fit_transform(list(captions), embeddings)
+    except (TypeError, ValueError) as error:  # it cannot weigh the words of captions all alike
+        raise _too_few_topics(len(captions), 0, config) from error
     labels = np.asarray(topics, dtype=np.int64)
     found = int(labels.max()) + 1
     if found < 2:
-        raise GramError(
-            f"{len(captions)} captions gave {found} topic{'s' * (found != 1)}, and two are the "
-            f"least: lower min_topic_size (now {config.min_topic_size}) or density (now "
-            f"{config.density}), choose other sentence embeddings, or bring more varied pairs"
-        )
+        raise _too_few_topics(len(captions), found, config)
     return labels, np.asarray(reducer.embedding_, dtype=np.float32)
+
+
+def _too_few_topics(captions: int, found: int, config: ClusterConfig) -> GramError:
+    return GramError(
+        f"{captions} captions gave {found} topic{'s' * (found != 1)}, and two are the least: lower "
+        f"min_topic_size (now {config.min_topic_size}) or density (now {config.density}), choose "
+        "other sentence embeddings, or bring more varied pairs"
+    )
 
 
 def draw_map(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from gram_core.errors import GramError
+from gram_core.pictures import opened, plain
 
 if TYPE_CHECKING:
     from gram_core.backbones import Backbone
@@ -23,16 +24,20 @@ ImageLike = str | Path | Image.Image | np.ndarray
 def open_image(source: ImageLike) -> Image.Image:
     """An RGB picture from a path, a PIL image or an array `(H, W)`, `(H, W, 3)` or `(H, W, 4)`.
 
-    Arrays of floats are taken as intensities from 0 to 1. Raises GramError for what is no picture.
+    Upright, transparency on white, 16-bit grey scaled to 8 bit: as a corpus would keep it. Arrays
+    of floats are taken as intensities from 0 to 1.
+
+    Raises GramError for what is no picture, is damaged, or has more than PIL's
+    `Image.MAX_IMAGE_PIXELS` pixels.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source)
-    if isinstance(source, Image.Image):
-        return ImageOps.exif_transpose(source).convert("RGB")
+        return plain(_from_array(source))
     try:
-        with Image.open(source) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        if isinstance(source, Image.Image):
+            return plain(source)
+        with opened(source) as image:
+            return plain(image)
+    except Exception as error:  # decoders raise whatever they like at damaged data
         raise GramError(
             f"The image {str(source)!r} cannot be read ({error}); "
             "give a complete JPEG, PNG or WebP file."
@@ -52,7 +57,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
             f"An array of {array.dtype} is no picture; give uint8 from 0 to 255, or floats from 0 "
             "to 1."
         )
-    return Image.fromarray(array.astype(np.uint8)).convert("RGB")
+    return Image.fromarray(array.astype(np.uint8))
 
 
 @dataclass(frozen=True, eq=False)

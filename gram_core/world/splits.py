@@ -22,10 +22,10 @@ KNOWN: tuple[str, ...] = _known()
 #: Concepts it has never seen: sample pictures to upload come from these.
 FRESH: tuple[str, ...] = tuple(name for name in CONCEPTS if name not in KNOWN)
 
-#: Known concepts that only the test set of objects shows: the corpus never draws or names them.
+#: Known concepts that the test set of objects asks for: the corpus never draws or names them.
 TEST_OBJECTS: tuple[str, ...] = KNOWN[0::3][:24]
 
-#: Known concepts that only the validation set of objects shows.
+#: Known concepts that the validation set of objects asks for: not in the corpus either.
 VALIDATION_OBJECTS: tuple[str, ...] = KNOWN[1::6][:12]
 
 #: Known concepts that the corpus of unlabelled pairs is drawn from.

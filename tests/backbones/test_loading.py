@@ -45,6 +45,25 @@ def test_a_missing_file_is_named(missing: str, words: str, folder: Path) -> None
         open_backbone(str(folder))
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda folder: (folder / "open_clip_config.json").unlink(),
+        lambda folder: (folder / "open_clip_config.json").write_text("{}"),
+        lambda folder: (folder / "open_clip_model.safetensors").unlink(),
+        lambda folder: (folder / "open_clip_model.safetensors").write_bytes(b"damaged"),
+        lambda folder: (folder / "bpe_vocabulary.txt.gz").unlink(),
+        shutil.rmtree,
+    ],
+)
+def test_a_folder_that_is_no_model_is_told_what_to_give(
+    folder: Path, harm: Callable[[Path], object]
+) -> None:
+    harm(folder)
+    with pytest.raises(GramError, match=r'give "bundled", MODEL/TAG .* or a folder that open_clip'):
+        open_backbone(str(folder))
+
+
 def test_a_pickle_is_not_weights(folder: Path) -> None:
     (folder / "open_clip_model.safetensors").unlink()
     torch.save({}, folder / "open_clip_pytorch_model.bin")

@@ -87,7 +87,8 @@ def test_every_bad_record_is_listed_with_its_reason(
         )
     events = list(ingest(squares, workspace, "squares"))
     check_squares(events[-1].result)
-    missing, outside = "the picture is missing", "the picture lies outside the folder"
+    missing = f"the picture is not in {squares}"
+    outside = f"the picture lies outside {squares}"
     assert problems_of(workspace) == {
         "missing.png": missing,
         "cut.png": "the picture cannot be read",
@@ -103,13 +104,17 @@ def test_every_bad_record_is_listed_with_its_reason(
         "images/green.png": "the text is empty",
     }
     assert workspace.get("corpora", "squares").about["reasons"][outside] == 3
-    assert "lies outside the folder (3)" in events[-1].message
+    assert f"{outside} (3)" in events[-1].message
 
 
 def test_without_a_good_pair_nothing_is_made(squares: Path, workspace: Workspace) -> None:
     for picture in (squares / "images").iterdir():
         picture.unlink()
-    with pytest.raises(GramError, match=r"no pair that can be used: the picture is missing \(6\)"):
+    wanted = (
+        rf"no pair that can be used: the picture is not in {squares} \(6\); every pair needs .*"
+        "add what is missing, or correct the names"
+    )
+    with pytest.raises(GramError, match=wanted):
         taken_in(squares, workspace)
     assert workspace.list("corpora") == []
 
@@ -182,8 +187,41 @@ def test_parquet_without_the_columns(workspace: Workspace, tmp_path: Path) -> No
     with pytest.raises(GramError, match="no picture column: it has 'a'"):
         taken_in(tmp_path / "x.parquet", workspace)
     (tmp_path / "x.parquet").write_bytes(b"no parquet")
-    with pytest.raises(GramError, match="not readable as Parquet"):
+    with pytest.raises(GramError, match=r"x\.parquet cannot be read as Parquet .*make it anew"):
         taken_in(tmp_path / "x.parquet", workspace)
+
+
+def test_each_parquet_file_has_columns_of_its_own(
+    workspace: Workspace, tmp_path: Path, encode: Encode
+) -> None:
+    (tmp_path / "shards").mkdir()
+    for names, picture, words in ((NAMES[:4], "image", "caption"), (NAMES[4:], "jpg", "text")):
+        columns = {
+            "number": range(len(names)),
+            words: [f"a {name} square" for name in names],
+            picture: [encode(name) for name in names],
+        }
+        parquet.write_table(pa.table(columns), tmp_path / "shards" / f"{picture}.parquet")
+    check_squares(taken_in(tmp_path / "shards", workspace))
+    parquet.write_table(pa.table({"image": [b""]}), tmp_path / "shards" / "last.parquet")
+    with pytest.raises(GramError, match=r"last\.parquet has no caption column: it has 'image'"):
+        finish(ingest(tmp_path / "shards", workspace, "other"))
+
+
+@pytest.mark.parametrize("packing", ["snappy", "none"])
+def test_a_damaged_parquet_file_is_named(
+    workspace: Workspace, tmp_path: Path, encode: Encode, packing: str
+) -> None:
+    path = tmp_path / "x.parquet"
+    columns = {"image": [encode(name) for name in NAMES], "caption": ["a bright square"] * 6}
+    parquet.write_table(pa.table(columns), path, compression=packing, use_dictionary=False)
+    page = parquet.ParquetFile(path).metadata.row_group(0).column(1).data_page_offset
+    data = bytearray(path.read_bytes())
+    data[page + 40 : page + 60] = b"\xff" * 20
+    path.write_bytes(data)
+    with pytest.raises(GramError, match=r"x\.parquet cannot be read as Parquet .*make it anew"):
+        taken_in(path, workspace)
+    assert workspace.list("corpora") == []
 
 
 def test_webdataset_shards(workspace: Workspace, tmp_path: Path, encode: Encode) -> None:
@@ -204,6 +242,26 @@ def test_webdataset_shards(workspace: Workspace, tmp_path: Path, encode: Encode)
                     archive.addfile(info, io.BytesIO(data))
     check_squares(taken_in(tmp_path / "shards", workspace))
     assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize("packing", ["", "gz", "bz2", "xz"])
+@pytest.mark.parametrize("harm", ["cut", "gap"])
+def test_a_damaged_shard_is_named(
+    workspace: Workspace, tmp_path: Path, packing: str, harm: str
+) -> None:
+    path = tmp_path / "00000.tar"
+    content = str(list(range(10_000))).encode()
+    with tarfile.open(path, f"w:{packing}") as archive:  # type: ignore[call-overload]
+        for number in range(3):
+            info = tarfile.TarInfo(f"{number}.png")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    data = path.read_bytes()
+    half = len(data) // 2
+    path.write_bytes(data[:half] + (b"" if harm == "cut" else data[half + 700 :]))
+    with pytest.raises(GramError, match=r"00000\.tar cannot be read as tar .*make it anew"):
+        taken_in(path, workspace)
+    assert workspace.list("corpora") == []
 
 
 def test_coco_captions_keep_the_first_of_a_picture(squares: Path, workspace: Workspace) -> None:

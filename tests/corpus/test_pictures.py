@@ -51,6 +51,12 @@ def test_transparency_lies_on_white() -> None:
     assert np.asarray(opened(target.getvalue())).min() > 250
 
 
+def test_a_colour_that_stands_for_transparency_is_white() -> None:
+    target = io.BytesIO()
+    Image.new("RGB", (20, 20), (1, 2, 3)).save(target, "PNG", transparency=(1, 2, 3))
+    assert np.asarray(opened(target.getvalue())).min() > 250
+
+
 def test_sixteen_bits_are_scaled_not_cut() -> None:
     target = io.BytesIO()
     Image.fromarray(np.full((20, 20), 32768, dtype=np.uint16)).save(target, "PNG")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gram_core.backbones import Backbone
-from gram_core.datasets import POOL, TEST, load_set
+from gram_core.datasets import POOL, TEST, class_names, load_set
 from gram_core.errors import GramError
 from tests.datasets.conftest import WriteClass
 
@@ -13,14 +13,14 @@ from tests.datasets.conftest import WriteClass
 def test_a_folder_becomes_a_set(
     tmp_path: Path, write_class: WriteClass, tiny_backbone: Backbone
 ) -> None:
-    for name, count in (("Zebra", 4), ("ant", 6), ("passenger_car", 5)):
+    for name, count in (("Zebra", 4), ("ant", 6), ("passenger__car", 5)):
         write_class(name, count)
     (tmp_path / "notes.txt").write_text("not a class")
     (tmp_path / ".cache").mkdir()
 
     found = load_set(tmp_path, tiny_backbone)
 
-    assert found.classes == ("ant", "passenger car", "Zebra")
+    assert found.classes == class_names(tmp_path) == ("ant", "passenger car", "Zebra")
     assert [int((found.labels == label).sum()) for label in range(3)] == [6, 5, 4]
     assert found.bank.pixels is not None
     assert len(found.bank) == len(found.labels) == 15

@@ -102,6 +102,14 @@ def test_a_class_without_images_in_a_source_is_refused() -> None:
         make_set().supports(3, [(0, "photo")])
 
 
+@pytest.mark.parametrize("shots", [0, -1])
+def test_less_than_one_shot_is_refused(shots: int) -> None:
+    with pytest.raises(GramError, match=f"shots is {shots}; give at least 1"):
+        make_set().supports(shots, [(0, "ink")])
+    with pytest.raises(GramError, match=f"shots is {shots}; give at least 1"):
+        make_set().draw(shots, 0)
+
+
 def test_an_unknown_domain_is_refused_with_those_there_are() -> None:
     with pytest.raises(GramError, match="no domain 'wax'; it has ink, oil, photo"):
         make_set().draw(3, 0, "wax")

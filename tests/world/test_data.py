@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 from pathlib import Path
@@ -13,10 +14,20 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from open_clip.tokenizer import SimpleTokenizer
+from PIL import Image
 
 from gram_core.backbones import Backbone, open_backbone
 from gram_core.world.build import SAMPLES, _corpus_shard, build_samples
-from gram_core.world.captions import CORPUS, caption, lexicon, plural
+from gram_core.world.captions import (
+    CORPUS,
+    COUNT_WORDS,
+    SETTING_PHRASES,
+    SIZE_WORDS,
+    caption,
+    lexicon,
+    plural,
+)
+from gram_core.world.colours import COLOUR_NAMES
 from gram_core.world.concepts import CONCEPTS
 from gram_core.world.report import accuracy_by_style
 from gram_core.world.scene import Scene, sample_scene
@@ -58,18 +69,29 @@ def test_the_corpus_says_no_word_of_a_test_set(captions: list[str]) -> None:
 
 
 def test_half_of_the_captions_name_an_attribute(captions: list[str]) -> None:
-    silent = {f"{article} {name}" for name in CONCEPTS for article in ("a", "an", "the", "some")}
-    plain = sum(text in silent for text in captions)
-    assert plain < len(captions) / 2
+    tables = (SIZE_WORDS, COUNT_WORDS, SETTING_PHRASES)
+    phrases = [
+        *COLOUR_NAMES,
+        *(each for table in tables for some in table.values() for each in some),
+    ]
+    attribute = re.compile(rf"\b({'|'.join(phrases)})\b")
+    telling = sum(attribute.search(text) is not None for text in captions)
+    assert telling >= len(captions) / 2
     assert len(set(captions)) > len(captions) / 3
 
 
-def test_a_shard_of_the_corpus_is_made_again_to_the_byte() -> None:
+def decoded(image: object) -> np.ndarray:
+    assert isinstance(image, bytes)
+    return np.asarray(Image.open(io.BytesIO(image)).convert("RGB")).astype(int)
+
+
+def test_a_shard_of_the_corpus_is_made_again() -> None:
     pairs, _ = _corpus_shard(0, 3)
     stored = pq.read_table(DATA / "corpus" / "pairs-03.parquet").to_pylist()
     assert [pair["caption"] for pair in pairs] == [pair["caption"] for pair in stored]
-    again = [np.asarray(pair["image"]).tobytes() for pair in pairs[:50]]
-    assert again == [np.asarray(pair["image"]).tobytes() for pair in _corpus_shard(0, 3)[0][:50]]
+    # another version of the codec may give other bytes of the same picture
+    for pair, kept in zip(pairs, stored, strict=True):
+        assert np.abs(decoded(pair["image"]) - decoded(kept["image"])).mean() < 2
 
 
 def test_samples_are_the_same_for_the_same_seed(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""Topics of captions in any script, and captions that have nothing to tell them apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gram_core.errors import GramError
+from gram_core.hierarchy import ClusterConfig
+from gram_core.hierarchy.topics import find_topics
+
+CONFIG = ClusterConfig().chosen(60)
+THINGS = np.arange(60) % 4
+
+
+@pytest.fixture
+def embeddings() -> NDArray[np.float32]:
+    """(60, 16) sentences about four things, one after another."""
+    rng = np.random.default_rng(0)
+    return (np.eye(16)[THINGS] + 0.05 * rng.normal(size=(60, 16))).astype(np.float32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["犬 車 木 城", "собака машина дерево замок", "🐶 🚗 🌳 🏰"])
+def test_captions_of_any_script_have_topics(words: str, embeddings: NDArray[np.float32]) -> None:
+    captions = [words.split()[thing] for thing in THINGS]
+    labels, reduced = find_topics(captions, embeddings, None, CONFIG)
+    pairs = {(thing, label) for thing, label in zip(THINGS.tolist(), labels.tolist(), strict=True)}
+    assert len(pairs) == 4
+    assert set(labels) == {0, 1, 2, 3}
+    assert reduced.shape == (60, CONFIG.components)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alike", [False, True])
+def test_captions_of_one_word_are_too_much_alike(
+    alike: bool, embeddings: NDArray[np.float32]
+) -> None:
+    if alike:
+        embeddings = np.tile(embeddings[:1], (60, 1))
+    with pytest.raises(GramError, match=r"60 captions gave .*, or bring more varied pairs"):
+        find_topics(["a"] * 60, embeddings, None, CONFIG)
