@@ -26,6 +26,7 @@ from gram_core.prompts import (
 )
 from gram_core.prompts.images import ImageLike
 from gram_core.prompts.method import check_names, check_params
+from gram_core.workspace import as_json
 
 if TYPE_CHECKING:
     from gram_core.backbones import Backbone
@@ -128,7 +129,7 @@ class PromptedClassifier:
             "about": self.about,
         }
         prompts = save({key: value.cpu().contiguous() for key, value in self.params.items()})
-        text = json.dumps(about, indent=2, ensure_ascii=False, default=_plain).encode()
+        text = json.dumps(as_json(about), indent=2, ensure_ascii=False, default=_refuse).encode()
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in ((PROMPTS, prompts), (ABOUT, text)):
@@ -190,8 +191,5 @@ def _read(folder: Path) -> tuple[dict[str, Any], Params]:
         ) from error
 
 
-def _plain(value: Any) -> Any:
-    """Numbers of NumPy and PyTorch as Python's own, for JSON."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
+def _refuse(value: Any) -> Any:
     raise GramError(f"{value!r} cannot be kept with a classifier; give what JSON can hold.")

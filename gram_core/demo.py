@@ -15,7 +15,7 @@ from gram_core.evaluation.study import NAMES
 from gram_core.events import Event, pass_on
 from gram_core.jobs import JOBS, Work
 from gram_core.runs import Run
-from gram_core.workspace import Workspace, plain
+from gram_core.workspace import Workspace, as_json
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -128,7 +128,7 @@ def _cluster(workspace: Workspace, backbone: Backbone, plan: Plan) -> Generator[
         about = artefact.about
         if about.get("corpus") == corpus.name and about.get("pairs") == len(corpus):
             found = Hierarchy.load(artefact.path)
-            usual = plain(asdict(ClusterConfig().chosen(int(found.kept.sum()))))
+            usual = as_json(asdict(ClusterConfig().chosen(int(found.kept.sum()))))
             if (found.fingerprint, found.config, found.corpus_fingerprint) == (
                 backbone.fingerprint,
                 usual,

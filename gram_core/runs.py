@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gram_core.errors import GramError
-from gram_core.workspace import Workspace, new_id, plain, write_json
+from gram_core.workspace import Workspace, as_json, new_id, write_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +70,7 @@ class Run:
 
     def log(self, values: dict[str, Any]) -> None:
         """Appends one line to the metrics; a number that is not finite is written as null."""
-        line = json.dumps(plain(values)) + "\n"
+        line = json.dumps(as_json(values)) + "\n"
         with (self.folder / "metrics.jsonl").open("ab+") as file:
             if file.seek(0, os.SEEK_END) > 0:
                 file.seek(-1, os.SEEK_END)

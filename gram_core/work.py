@@ -18,7 +18,7 @@ from gram_core.errors import GramError
 from gram_core.events import Event, pass_on
 from gram_core.jobs import Work
 from gram_core.runs import Run
-from gram_core.workspace import Workspace, new_id, plain
+from gram_core.workspace import Workspace, as_json, new_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -214,7 +214,7 @@ def adapt_work(workspace: Workspace) -> Work:
             "rule": rule.name,
             "init": settings["initialisation"],
             "run": run.id,
-            "metrics": plain(metrics),
+            "metrics": as_json(metrics),
         }
         names = [labelled.classes[label] for label in learned]
         params = {key: value[0] for key, value in adapted.params.items()}

@@ -67,7 +67,7 @@ def new_id(*words: str) -> str:
     return check_id("-".join(part for part in (slug, stamp, secrets.token_hex(2)) if part))
 
 
-def plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """The value as strict JSON has it: tuples as lists, arrays and tensors as lists of numbers, and
     what is not a finite number as null."""
     if hasattr(value, "tolist"):
@@ -75,9 +75,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [as_json(item) for item in value]
     return value
 
 

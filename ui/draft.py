@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gram_core.names import compared
 from ui.pictures import Picture
 
 MOST_PICTURES = 64
@@ -58,7 +59,7 @@ class Draft:
             found.append("A classifier tells classes apart: give at least two with pictures.")
         if any(one.pictures and not one.name.strip() for one in self.new):
             found.append("Give every new class a name.")
-        names = [plain(one.name) for one in (*started, *self.new) if one.name.strip()]
+        names = [compared(one.name) for one in (*started, *self.new) if one.name.strip()]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             found.append(f"Two classes are called {_listed(twice)}: rename or remove one.")
@@ -82,11 +83,6 @@ def hold_out(count: int, share: float, seed: int) -> tuple[list[int], list[int]]
     random.Random(seed).shuffle(order)
     held = min(round(share * count), count - 1)
     return sorted(order[held:]), sorted(order[:held])
-
-
-def plain(name: str) -> str:
-    """The form in which two names are compared."""
-    return " ".join(name.replace("_", " ").split()).lower()
 
 
 def _listed(names: Sequence[str]) -> str:

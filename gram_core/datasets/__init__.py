@@ -6,9 +6,10 @@ from pathlib import Path
 
 from gram_core.backbones import Backbone
 from gram_core.datasets.bundled import SetCard, bundled_sets, load_bundled, words_of
-from gram_core.datasets.folders import find_classes, load_folder, spoken
+from gram_core.datasets.folders import find_classes, load_folder
 from gram_core.datasets.labelled import POOL, TEST, LabelledSet, Problem
 from gram_core.errors import GramError
+from gram_core.names import spoken
 
 __all__ = [
     "POOL",

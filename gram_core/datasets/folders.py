@@ -13,6 +13,7 @@ from PIL import Image
 from gram_core.backbones import Backbone
 from gram_core.datasets.labelled import POOL, TEST, LabelledSet, Problem
 from gram_core.errors import GramError
+from gram_core.names import compared, spoken
 from gram_core.prompts import ImageBank, open_image
 
 IMAGE_SUFFIXES = frozenset(
@@ -72,28 +73,21 @@ def find_classes(folder: Path) -> tuple[dict[str, Path], list[str]]:
     Raises GramError for fewer than two classes, and for two of one name.
     """
     levels = _levels(folder)
-    names = sorted({name for level in levels.values() for name in _class_folders(level)}, key=_key)
+    names = sorted(
+        {name for level in levels.values() for name in _class_folders(level)}, key=compared
+    )
     if len(names) < 2:
         raise GramError(
             f"{folder} has {len(names)} class folder(s); a classifier needs two or more: put the "
             "images of each class into a sub-folder of its own."
         )
     for one, other in pairwise(names):
-        if _key(one) == _key(other):
+        if compared(one) == compared(other):
             raise GramError(
                 f"{folder} has two classes of one name, {one!r} and {other!r}; "
                 "rename or merge them."
             )
     return levels, names
-
-
-def spoken(name: str) -> str:
-    """The class that a folder's name stands for: underscores are spaces, several are one."""
-    return " ".join(name.replace("_", " ").split())
-
-
-def _key(name: str) -> str:
-    return spoken(name).casefold()
 
 
 def _levels(folder: Path) -> dict[str, Path]:

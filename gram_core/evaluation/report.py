@@ -9,7 +9,7 @@ from typing import Any
 from gram_core.evaluation import figures
 from gram_core.evaluation.protocols import Outcome
 from gram_core.evaluation.tables import ALL_SETS, differences, markdown, table
-from gram_core.workspace import plain, write_json
+from gram_core.workspace import as_json, write_json
 
 NOTE = (
     "Percentages ± standard error over few-shot draws (and meta-seeds); test images are fixed. "
@@ -35,7 +35,7 @@ def write_report(
     """
     records = table(outcomes)
     gains = [record for of, others in pairs.items() for record in differences(outcomes, of, others)]
-    report = plain(
+    report = as_json(
         {
             "title": title,
             "about": dict(about),

@@ -25,7 +25,7 @@ from gram_core.hierarchy import Hierarchy
 from gram_core.meta import Initialisation, MetaConfig, meta_train
 from gram_core.prompts import ImageBank, Method, build_method
 from gram_core.settings import check_kinds
-from gram_core.workspace import plain, write_json
+from gram_core.workspace import as_json, write_json
 
 NAMES = {"coop": ("CoOp", "CoOp + GRAM"), "vpt": ("VPT", "VPT + GRAM"), "ivlp": ("IVLP", "UNIGRAM")}
 ZERO_SHOT = "zero-shot"
@@ -72,6 +72,10 @@ class StudyConfig:
             if not getattr(self, name):
                 raise GramError(f"There are no {role} sets; name them.")
         MetaConfig.for_method(build_method(self.method), **self.meta)  # refuses what is none
+        if own := sorted({"seed", "preset", "rule", "learn_theta", "learn_phi"} & self.meta.keys()):
+            raise GramError(
+                f"{own[0]} is what a study compares; leave it out of the settings of meta-training."
+            )
         if self.adapt.schedule != "constant":
             raise GramError(
                 "The end of adaptation is chosen among epochs of one run, so its rate has to be "
@@ -99,8 +103,10 @@ def study(
 
     `images` is the bank of the hierarchy's corpus. Everything that takes long is kept in `folder`
     as soon as it is there, so that a study that was stopped goes on from where it was; at the end
-    study.json, study.md and figures are beside it.
+    study.json, study.md and figures are beside it. Raises GramError for a folder of a study of
+    other settings or of another hierarchy.
     """
+    _keep_settings(folder, as_json({"hierarchy": hierarchy.id, "study": asdict(config)}))
     method = build_method(config.method)
     sets = {}
     for name in (*config.validation, *config.sets):
@@ -118,9 +124,20 @@ def study(
             labelled = sets[name]
             found = yield from _race(backbone, method, labelled, trained, choices, config)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, plain([outcome.to_json() for outcome in found]))
+            write_json(path, as_json([outcome.to_json() for outcome in found]))
         outcomes += [Outcome.from_json(values) for values in _read(path)]
     yield Event("result", result=_report(outcomes, choices, config, folder))
+
+
+def _keep_settings(folder: Path, settings: Any) -> None:
+    """What is in the folder was computed with these settings, or is refused."""
+    path = folder / "settings.json"
+    if path.is_file() and _read(path) != settings:
+        raise GramError(
+            f"{folder} holds a study of other settings; go on with these, or take an empty folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, settings)
 
 
 def _choose(
@@ -130,7 +147,10 @@ def _choose(
     config: StudyConfig,
     folder: Path,
 ) -> Generator[Event, None, dict[str, Any]]:
-    """Rate, end and pull of the plain method with the best H over the validation sets."""
+    """Rate, end and pull of the plain method with the best H over the validation sets.
+
+    Of equals the largest rate or pull, and of these the latest end.
+    """
     path = folder / "choices.json"
     if path.is_file():
         return dict(_read(path))
@@ -161,8 +181,7 @@ def _choose(
         if results:
             h, value, stop = max(results)
             choices[what] = {"value": value, "epochs": stop, "validation_h": h}
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, plain(choices))
+    write_json(path, as_json(choices))
     return choices
 
 
@@ -184,7 +203,7 @@ def _meta_train(
         kinds |= {
             "theta": {"rule": "raw"},
             "phi": {"learn_theta": False},
-            "paper": {"preset": "paper"},
+            "paper": {"preset": "paper", "form": "paper"},
         }
     trained: dict[str, list[Initialisation]] = {kind: [] for kind in kinds}
     for kind, changes in kinds.items():

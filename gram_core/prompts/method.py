@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch import Tensor
 
 from gram_core.errors import GramError
+from gram_core.names import compared, spoken
 from gram_core.prompts.images import ImageBank
 from gram_core.prompts.params import Params
 
@@ -148,12 +149,12 @@ class Method:
 
 def check_names(class_names: Sequence[str]) -> tuple[str, ...]:
     """The class names, underscores as spaces; GramError where one is empty or comes twice."""
-    names = tuple(" ".join(str(name).replace("_", " ").split()) for name in class_names)
+    names = tuple(spoken(name) for name in class_names)
     if not names:
         raise GramError("There are no classes; give at least one class name.")
     if "" in names:
         raise GramError(f"Class {names.index('') + 1} has no name; give every class a name.")
-    twice = [name for name, count in Counter(name.lower() for name in names).items() if count > 1]
+    twice = [name for name, count in Counter(map(compared, names)).items() if count > 1]
     if twice:
         raise GramError(
             f"Two classes have one name ({', '.join(sorted(twice))}); rename or join them."

@@ -58,6 +58,13 @@ def test_contenders_that_are_the_same_thing_have_the_same_outcome(
     assert found["still"].step_ratio == 0
 
 
+def test_each_draw_has_a_start_of_its_own(tiny_backbone: Backbone) -> None:
+    vpt = Contender.plain("vpt", build_method("vpt"), SHORT)
+    start = vpt.start(None, tiny_backbone, [(0, "ink"), (0, "oil"), (1, "ink")])["visual.tokens"]
+    assert torch.equal(start[0], start[1])
+    assert not torch.allclose(start[0], start[2])
+
+
 def test_each_initialisation_is_a_row_of_the_accuracies(
     tiny_backbone: Backbone, make_set: MakeSet
 ) -> None:

@@ -41,6 +41,7 @@ SMALL = StudyConfig(
     meta={
         "steps": 2, "tasks": 2, "segment": 2, "horizon": 4, "batch": 4, "probe_tasks": 1,
         "probe_steps": 1, "ways": 2, "unseen_ways": 2, "shots": 4, "queries": 2, "phi_rate": 0.3,
+        "exclude": ["goat"],
     },
 )  # fmt: skip
 USUAL = AdaptConfig(epochs=4, rate=0.5, visual_rate=0.25, batch=4)
@@ -155,7 +156,8 @@ def test_every_row_is_there_and_the_work_is_not_done_twice(
         for seed in range(SMALL.meta_seeds):
             about = Initialisation.load(tmp_path / "initialisations" / f"{kind}-{seed}").about
             assert len(about["words"]) >= 4
-            assert not set(NAMES) & set(about["words"])  # what is tested was not trained on
+            # neither what is tested was trained on, nor what the settings exclude
+            assert not {*NAMES, "goat"} & set(about["words"])
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("done before")
@@ -163,6 +165,8 @@ def test_every_row_is_there_and_the_work_is_not_done_twice(
     monkeypatch.setattr(module, "meta_train", refuse)
     monkeypatch.setattr(module, "base_to_new", refuse)
     assert finish(study(tiny_backbone, hierarchy, images, SMALL, tmp_path)) == report
+    with pytest.raises(GramError, match="a study of other settings"):
+        finish(study(tiny_backbone, hierarchy, images, replace(SMALL, draws=3), tmp_path))
 
 
 def test_rows_are_adapted_with_what_was_best_on_validation_sets(
@@ -242,6 +246,8 @@ def test_a_configuration_survives_json() -> None:
     [
         ({"method": "zero-shot"}, "'zero-shot'"),
         ({"draws": 0}, "draws is 0"),
+        ({"adapt": AdaptConfig(schedule="cosine")}, "constant schedule"),
+        ({"meta": {"rule": "raw"}}, "rule is what a study compares"),
         ({"validation": ("one",)}, "for validation and for tests"),
     ],
 )
