@@ -81,9 +81,11 @@ def test_from_the_sample_to_a_classifier(tmp_path: Path) -> None:
         settled(page)
         page.get_by_role("button", name="Start the race").click()
 
-        # both lines of the race, in both panels
+        # both lines of the race, in both panels; what comes after it is there once
         page.get_by_role("button", name="Download classifier").nth(1).wait_for()
         settled(page)
+        assert page.get_by_text("A picture to try").count() == 1
+        assert page.get_by_role("button", name="Download classifier").count() == 2
         names = page.locator(".st-key-race-chart").last.evaluate(
             "chart => chart.querySelector('.js-plotly-plot').data.map(line => line.name)"
         )
