@@ -30,7 +30,12 @@ def clustering() -> bool:
 
 def choose_corpus() -> None:
     """A corpus to cluster, and the button that does it."""
-    corpus = st.selectbox("Corpus", resources.corpora(), help="Add your own: gram ingest SOURCE")
+    corpus = st.selectbox(
+        "Corpus",
+        resources.corpora(),
+        help="Add your own on the command line: `python -m gram_core ingest SOURCE --corpus NAME`",
+    )
+    backbone = ui.choose_backbone("cluster-backbone")
     busy = clustering()
     if st.button(
         "Cluster it",
@@ -40,7 +45,7 @@ def choose_corpus() -> None:
         help="One is being clustered: see the bar on the left." if busy else None,
     ):
         with ui.plain_errors():
-            start_clustering(workspace, corpus)
+            start_clustering(workspace, corpus, backbone)
             st.rerun()
 
 

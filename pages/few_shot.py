@@ -197,21 +197,24 @@ def choose_initialisation() -> str:
 def tune(draft: Draft) -> None:
     """The settings of a race and its start."""
     st.subheader("2 · Tune", anchor=False)
-    columns = st.columns([3, 2, 1.4, 1.4], vertical_alignment="bottom")
-    with columns[0]:
+    first, second, third, last = st.columns([3, 2, 1.4, 1.4], vertical_alignment="bottom")
+    with first:
         initialisation = choose_initialisation()
+    backbone = "bundled"
     if initialisation:
         method = Run.open(workspace, initialisation).config["method"]
-        columns[1].text_input("Method", METHOD_TITLES[method], disabled=True)
+        second.text_input("Method", METHOD_TITLES[method], disabled=True)
     else:
-        method = columns[1].selectbox(
+        method = second.selectbox(
             "Method",
             list(METHOD_TITLES),
             format_func=METHOD_TITLES.__getitem__,
         )
-    epochs = columns[2].number_input("Epochs", 1, 1_000, 100)
+        with first:
+            backbone = ui.choose_backbone("race-backbone")
+    epochs = third.number_input("Epochs", 1, 1_000, 100)
     problems = draft.problems()
-    if columns[3].button(
+    if last.button(
         "Start the race",
         type="primary",
         icon=":material/play_arrow:",
@@ -221,7 +224,9 @@ def tune(draft: Draft) -> None:
     ):
         with ui.plain_errors():
             share = st.session_state["share"] / 100
-            run = start_race(workspace, draft, method, initialisation or None, epochs, share)
+            run = start_race(
+                workspace, draft, method, initialisation or None, epochs, share, backbone
+            )
             st.session_state["race"] = run.id
             st.session_state["entering"] = False
             st.rerun()

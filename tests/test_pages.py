@@ -160,6 +160,17 @@ def test_the_sample_is_clustered_by_a_job_that_the_sidebar_shows(
     assert "See the clusters" in [one.label for one in app.button]
 
 
+def test_a_corpus_is_clustered_with_the_backbone_that_was_chosen(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.work.cluster_work", lambda space: lambda run: iter([Event("result")]))
+    app = opened("clusters")
+    app.selectbox(key="cluster-backbone").set_value("ViT-B-16/openai")
+    click(check(app.run()), "Cluster it")
+    (run,) = workspace.list("runs")
+    assert Run(run.path).config["backbone"] == "ViT-B-16/openai"
+
+
 @pytest.mark.parametrize("page", ["start", "clusters"])
 def test_a_clustering_that_failed_says_why(page: str, workspace: Workspace) -> None:
     run = Run.create(workspace, "cluster", {"corpus": "bundled", "backbone": "bundled"})

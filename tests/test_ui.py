@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,14 +145,15 @@ def test_lengths_of_time_and_numbers_are_said_plainly() -> None:
 
 
 def test_a_race_measures_every_epoch_and_leaves_a_classifier(
-    tmp_path: Path, tiny_backbone_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_backbone_dir: Path
 ) -> None:
     from gram_core.classifier import PromptedClassifier
 
-    use_tiny_backbone(monkeypatch, tiny_backbone_dir)
     workspace = Workspace(tmp_path)
     draft = draft_of({"cat": 4, "dog": 4}, {"bird": 2, "fish": 2, "boat": 0})
-    run = start_race(workspace, draft, "coop", None, epochs=3, share=0.25)
+    run = start_race(
+        workspace, draft, "coop", None, epochs=3, share=0.25, backbone=str(tiny_backbone_dir)
+    )
     job = JOBS.get(run.id)
     assert job is not None
     assert job.wait(120)
@@ -163,6 +163,7 @@ def test_a_race_measures_every_epoch_and_leaves_a_classifier(
     assert [row["step"] for row in rows if "raw_base" in row] == [0, 1, 2, 3]
     assert all(0 <= row["raw_new"] <= 1 for row in rows if "raw_new" in row)
     classifier = PromptedClassifier.load(workspace.path("classifiers", run.status()["made"]["raw"]))
+    assert classifier.backbone.name == str(tiny_backbone_dir)
     assert list(classifier.class_names) == ["cat", "dog", "bird", "fish", "boat"]
     names = [name for name, _ in classifier.predict(Image.new("RGB", (30, 30)), top=5)[0]]
     assert sorted(names) == sorted(classifier.class_names)
@@ -172,28 +173,18 @@ def test_a_race_measures_every_epoch_and_leaves_a_classifier(
 
 
 def test_a_race_without_pictures_to_measure_still_learns(
-    tmp_path: Path, tiny_backbone_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_backbone_dir: Path
 ) -> None:
-    use_tiny_backbone(monkeypatch, tiny_backbone_dir)
     workspace = Workspace(tmp_path)
     draft = draft_of({"cat": 1, "dog": 1}, {})
-    run = start_race(workspace, draft, "coop", None, epochs=1, share=0.5)
+    run = start_race(
+        workspace, draft, "coop", None, epochs=1, share=0.5, backbone=str(tiny_backbone_dir)
+    )
     job = JOBS.get(run.id)
     assert job is not None
     assert job.wait(120)
     assert run.status()["state"] == "finished", run.status()["message"]
     assert not any("raw_base" in row or "zero_base" in row for row in run.metrics())
-
-
-def use_tiny_backbone(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    import gram_core.backbones
-
-    open_backbone: Callable[..., object] = gram_core.backbones.open_backbone
-    monkeypatch.setattr(
-        gram_core.backbones,
-        "open_backbone",
-        lambda name="bundled": open_backbone(str(folder) if name == "bundled" else name),
-    )
 
 
 def test_names_on_the_map_do_not_cover_one_another() -> None:

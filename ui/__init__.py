@@ -2,6 +2,7 @@
 
 from ui.frame import (
     PAGES,
+    choose_backbone,
     empty,
     live,
     page,
@@ -13,6 +14,7 @@ from ui.frame import (
 
 __all__ = [
     "PAGES",
+    "choose_backbone",
     "empty",
     "live",
     "page",

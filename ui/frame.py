@@ -22,6 +22,9 @@ STYLE = Path(__file__).with_name("style.css")
 ICON = Path(__file__).with_name("icon.svg")
 
 
+BACKBONES = ("bundled", "ViT-B-16/openai", "ViT-B-32/openai", "ViT-L-14/openai")
+
+
 class PageCard(NamedTuple):
     """What the navigation knows of a page."""
 
@@ -127,6 +130,19 @@ def state_line(run: Run, when_finished: Callable[[], None] | None = None) -> Non
     bar = st.empty()  # there in every state, so that what follows keeps its place
     if state.live:
         bar.progress(state.fraction)
+
+
+def choose_backbone(key: str) -> str:
+    """A selector of backbones: the bundled one, those of open_clip, or a folder."""
+    return st.selectbox(
+        "Backbone",
+        BACKBONES,
+        key=key,
+        accept_new_options=True,
+        persist_state="session",
+        help="The bundled one knows drawings. Type any MODEL/TAG of open_clip (downloaded on first "
+        "use) or the path of an open_clip model directory.",
+    )
 
 
 @contextmanager

@@ -30,9 +30,9 @@ PICTURES = "pictures.parquet"
 LEARN, BASE, NEW = "learn", "base", "new"
 
 
-def start_clustering(workspace: Workspace, corpus: str) -> Run:
+def start_clustering(workspace: Workspace, corpus: str, backbone: str = "bundled") -> Run:
     """A job that finds the topics and domains of a corpus."""
-    run = cluster_run(workspace, corpus)
+    run = cluster_run(workspace, corpus, backbone)
     JOBS.start(run, cluster_work(workspace))
     return run
 
@@ -79,11 +79,13 @@ def start_race(
     initialisation: str | None,
     epochs: int,
     share: float,
+    backbone: str = "bundled",
     seed: int = 0,
 ) -> Run:
     """A job that tunes a classifier from the draft's pictures, without and with GRAM.
 
-    Raises GramError where the draft has a problem.
+    `backbone` counts where there is no initialisation, which has its own. Raises GramError where
+    the draft has a problem.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -94,6 +96,7 @@ def start_race(
     settings = {
         "method": method,
         "initialisation": initialisation,
+        "backbone": backbone,
         "epochs": epochs,
         "seed": seed,
         "base": [one.name.strip() for one in draft.base_classes()],
@@ -135,7 +138,8 @@ def race_work(workspace: Workspace) -> Work:
             method = found.method()
             found.check(backbone, method)
         else:
-            backbone, method = open_backbone("bundled"), build_method(settings["method"])
+            backbone = open_backbone(settings["backbone"])
+            method = build_method(settings["method"])
         names = settings["base"] + settings["new"]
         stage = _Stage.read(run, backbone, method, names, len(settings["base"]))
         yield Event("metric", 0, settings["epochs"], "Zero-shot", stage.zero_shot())

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.e2e.studio import ROOT, browsing, serving, settled
+from tests.e2e.studio import PATIENCE, ROOT, browsing, serving, settled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -84,8 +85,8 @@ def test_from_the_sample_to_a_classifier(tmp_path: Path) -> None:
         # both lines of the race, in both panels; what comes after it is there once
         page.get_by_role("button", name="Download classifier").nth(1).wait_for()
         settled(page)
-        assert page.get_by_text("A picture to try").count() == 1
-        assert page.get_by_role("button", name="Download classifier").count() == 2
+        expect(page.get_by_text("A picture to try")).to_have_count(1, timeout=PATIENCE)
+        expect(page.get_by_role("button", name="Download classifier")).to_have_count(2)
         names = page.locator(".st-key-race-chart").last.evaluate(
             "chart => chart.querySelector('.js-plotly-plot').data.map(line => line.name)"
         )
