@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,16 @@ def _write_backbone(
         # Without a checkpoint in the folder open_clip leaves the weights at their random start.
         weights = open_clip.create_model(f"local-dir:{folder}").state_dict()
     save_file(weights, folder / "open_clip_model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real photographs: $GRAM_REAL_DATA, or one beside the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "real"
+    folder = Path(os.environ.get("GRAM_REAL_DATA") or beside)
+    if not folder.is_dir():
+        pytest.skip(f"no photographs in {folder}: set GRAM_REAL_DATA to the folder that holds them")
     return folder
 
 

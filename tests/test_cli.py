@@ -176,6 +176,16 @@ def test_adaptation_to_base_classes_is_measured_on_new_ones_and_on_other_domains
     )
 
 
+@pytest.mark.slow
+def test_real_photographs_make_a_classifier_that_is_tested_on_others(
+    real_data: Path, call: Json
+) -> None:
+    made = call("adapt", real_data / "cifar10", "--shots", 16, "--set", "epochs=30")
+    assert made["tested_on"] == 1000  # the folder "test"
+    assert len(made["classes"]) == 10
+    assert made["accuracy"] > 0.15  # chance is 0.1, and the backbone has never seen a photograph
+
+
 def test_runs_that_differ_in_more_than_their_seed_are_rows_of_their_own(
     tmp_path: Path, call: Json, tiny_backbone: Backbone
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,6 @@ from gram_core.corpus import ingest
 from gram_core.events import finish
 from gram_core.hierarchy import ClusterConfig, Hierarchy, cluster
 from gram_core.workspace import Workspace
-
-BESIDE = Path(__file__).resolve().parents[3] / "shared" / "real"
-PHOTOS = Path(os.environ.get("GRAM_REAL_DATA") or BESIDE) / "photos"
 
 #: What the topics of these photos may be called, by what they are.
 THEMES = {
@@ -46,11 +42,11 @@ THEMES = {
 
 
 @pytest.fixture(scope="module")
-def hierarchy(tiny_backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Hierarchy:
-    if not PHOTOS.is_dir():
-        pytest.skip(f"no photos in {PHOTOS}: set GRAM_REAL_DATA to the folder that holds them")
+def hierarchy(
+    real_data: Path, tiny_backbone: Backbone, tmp_path_factory: pytest.TempPathFactory
+) -> Hierarchy:
     workspace = Workspace(tmp_path_factory.mktemp("photos"))
-    corpus = finish(ingest(PHOTOS, workspace, "photos"))
+    corpus = finish(ingest(real_data / "photos", workspace, "photos"))
     assert len(corpus) == 1000
     # the tiny backbone knows nothing, so that its judgement of pairs is not asked
     config = ClusterConfig(drop=0.0, sentences=str(get_model_path()))
