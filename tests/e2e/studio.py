@@ -41,6 +41,7 @@ def serving(workspace: Path, log: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     options = ["--server.port", str(port), "--server.address", "127.0.0.1"]
+    options += ["--server.headless", "true"]
     environment = {**os.environ, "GRAM_WORKSPACE": str(workspace)}
     with log.open("ab") as output:
         process = subprocess.Popen(
