@@ -189,7 +189,7 @@ def choose_initialisation() -> str:
         "Initialisation for GRAM",
         options,
         key="start_from",
-        format_func=lambda id: labels[id] if id else "None: CoOp alone",
+        format_func=lambda id: labels[id] if id else "None: raw gradients alone",
         help="A finished meta-training run. Without one there is no regulator to race.",
     )
 
