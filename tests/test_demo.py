@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gram_core import demo as module
+from gram_core.backbones import open_backbone
 from gram_core.demo import Plan, demo
-from gram_core.events import finish
+from gram_core.events import Event, finish
+from gram_core.hierarchy import Hierarchy
 from gram_core.runs import Run
 from gram_core.workspace import Workspace
 
@@ -50,6 +55,20 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path, monkeypatch: pytest.Monk
     kinds = sorted(each.about["kind"] for each in workspace.list("runs"))
     assert kinds == ["cluster", "demo", "meta-train", "meta-train"]
 
-    again = Run.create(workspace, "demo", {"quick": True})
-    finish(demo(workspace, again, quick=True))
-    assert len(workspace.list("hierarchies")) == 1  # the tree is made once
+    # the tree is made once, unless the one that is there was made with other settings
+    clustered: list[Run] = []
+
+    def note(run: Run, *_: Any) -> Generator[Event, None, str]:
+        clustered.append(run)
+        yield Event("progress")
+        return "fresh"
+
+    monkeypatch.setattr(module, "_in_background", note)
+    backbone = open_backbone("bundled")
+    assert list(module._cluster(workspace, backbone, plan)) == []
+    (made,) = workspace.list("hierarchies")
+    found = Hierarchy.load(made.path)
+    workspace.delete("hierarchies", made.id)
+    replace(found, id="other", config=found.config | {"seed": 5}).store(workspace)
+    assert list(module._cluster(workspace, backbone, plan)) == [Event("progress")]
+    assert len(clustered) == 1

@@ -19,6 +19,7 @@ from gram_core.hierarchy.hierarchy import Hierarchy, Ids, Topic
 from gram_core.hierarchy.sentences import embed_sentences, normalised
 from gram_core.hierarchy.topics import draw_map, find_neighbours, find_topics
 from gram_core.hierarchy.words import choose_words, ranked_words, tf_idf, tokens, unclear
+from gram_core.threads import one_thread
 from gram_core.workspace import new_id
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def cluster(
 
     Pairs whose picture and caption agree least are left out; the rest become topics by UMAP and
     HDBSCAN on sentence embeddings, named by Eq. 3; each topic becomes visual domains by k-means
-    on image features. The same seed gives the same hierarchy.
+    on image features. The same seed gives the same hierarchy, on any number of threads.
 
     Raises:
         GramError: the corpus is too small for two topics, or they were not found.
@@ -66,8 +67,9 @@ def cluster(
     position[pairs] = draw_map(sentences, reduced, neighbours, config)
     yield Event("progress", 4, STEPS, "topic words")
     members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
-    centroids = np.stack([_centroid(sentences[rows]) for rows in members])
-    words = _name_topics(captions, sentences, members, centroids, config)
+    with one_thread():
+        centroids = np.stack([_centroid(sentences[rows]) for rows in members])
+        words = _name_topics(captions, sentences, members, centroids, config)
 
     topics: list[Topic] = []
     silhouettes: list[float] = []

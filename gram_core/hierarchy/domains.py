@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gram_core.hierarchy.config import ClusterConfig
+from gram_core.threads import one_thread
 
 SILHOUETTE_SAMPLE = 1000
 STARTS = 4  # of k-means; the best is taken
@@ -41,7 +42,8 @@ def find_domains(features: NDArray[np.float32], config: ClusterConfig) -> Divisi
         reason = f"{len(features)} pictures, too few for two domains of at least {least}"
         return Division(whole, reason=reason)
     tried = [config.domains] if config.domains else range(2, config.max_domains + 1)
-    divisions = [_divide(features, number, least, config.seed) for number in tried]
+    with one_thread():
+        divisions = [_divide(features, number, least, config.seed) for number in tried]
     found = [division for division in divisions if division is not None]
     if not found:
         return Division(whole, reason=f"no second domain of at least {least} pictures")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gram_core.errors import GramError
 from gram_core.hierarchy.config import ClusterConfig
-from gram_core.threads import threads
+from gram_core.threads import one_thread, threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,10 @@ def find_neighbours(embeddings: NDArray[np.float32], config: ClusterConfig) -> A
     from umap.umap_ import nearest_neighbors
 
     generator = np.random.RandomState(config.seed)
-    with _quiet():
-        return nearest_neighbors(embeddings, config.neighbours, "cosine", None, False, generator)
+    with _steady():
+        return nearest_neighbors(
+            embeddings, config.neighbours, "cosine", None, False, generator, n_jobs=1
+        )
 
 
 def find_topics(
@@ -67,7 +69,7 @@ def find_topics(
         vectorizer_model=counter,
     )
     try:
-        with _quiet():
+        with _steady():
             topics, _ = model.fit_transform(list(captions), embeddings)
     except (TypeError, ValueError) as error:  # it cannot weigh the words of captions all alike
         raise _too_few_topics(len(captions), 0, config) from error
@@ -99,11 +101,11 @@ def draw_map(
     """
     from sklearn.decomposition import PCA
 
-    start = PCA(2, random_state=config.seed).fit_transform(reduced).astype(np.float32)
-    start *= 10 / np.abs(start).max().clip(1e-12)  # the width that UMAP itself starts with
     mapper = _umap(len(embeddings), 2, 0.1, config.seed, neighbours, config)
-    mapper.set_params(init=start, n_epochs=MAP_EPOCHS)
-    with _quiet():
+    with _steady():
+        start = PCA(2, random_state=config.seed).fit_transform(reduced).astype(np.float32)
+        start *= 10 / np.abs(start).max().clip(1e-12)  # the width that UMAP itself starts with
+        mapper.set_params(init=start, n_epochs=MAP_EPOCHS)
         return np.asarray(mapper.fit_transform(embeddings), dtype=np.float32)
 
 
@@ -125,8 +127,8 @@ def _umap(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the libraries' warnings about their own ways from the user."""
-    with warnings.catch_warnings():
+def _steady() -> Iterator[None]:
+    """The same on any number of threads, without the libraries' warnings about their own ways."""
+    with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore")
         yield

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from gram_core.errors import GramError
 from gram_core.hierarchy import ClusterConfig
-from gram_core.hierarchy.topics import find_topics
+from gram_core.hierarchy.topics import draw_map, find_neighbours, find_topics
 
 CONFIG = ClusterConfig().chosen(60)
 THINGS = np.arange(60) % 4
@@ -19,6 +22,32 @@ def embeddings() -> NDArray[np.float32]:
     """(60, 16) sentences about four things, one after another."""
     rng = np.random.default_rng(0)
     return (np.eye(16)[THINGS] + 0.05 * rng.normal(size=(60, 16))).astype(np.float32)
+
+
+def test_topics_are_computed_in_one_thread_whatever_else_is_allowed(
+    embeddings: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several threads add up in another order, of which UMAP makes other topics."""
+    threads: list[set[int]] = []
+
+    def note(*_: Any, n_jobs: int = 1, **__: Any) -> Any:
+        threads.append({n_jobs} | {pool["num_threads"] for pool in threadpool_info()})
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr("bertopic.BERTopic.fit_transform", note)
+    monkeypatch.setattr("umap.umap_.nearest_neighbors", note)
+    monkeypatch.setattr("umap.UMAP.fit_transform", note)
+    monkeypatch.setattr("gram_core.hierarchy.topics.ALL_PAIRS_BELOW", 10)
+    with threadpool_limits(2):
+        with pytest.raises(ValueError, match="seen enough"):
+            find_neighbours(embeddings, CONFIG)
+        with pytest.raises(GramError):
+            find_topics([f"thing {number}" for number in THINGS], embeddings, None, CONFIG)
+        with pytest.raises(ValueError, match="seen enough"):
+            draw_map(embeddings, embeddings[:, :5], None, CONFIG)
+        outside = {pool["num_threads"] for pool in threadpool_info()}
+    assert threads == 3 * [{1}]
+    assert outside == {2}
 
 
 @pytest.mark.slow
