@@ -42,9 +42,9 @@ def main(workspace: Path) -> None:
 
 
 def look_into_a_topic(page: Page) -> None:
-    """Chooses the first topic that speaks of trains, and draws a task."""
+    """Chooses the first topic that speaks of tents, and draws a task."""
     field = page.get_by_role("textbox", name="Search topics by words")
-    field.fill("train")
+    field.fill("tent")
     field.press("Enter")
     settled(page)
     page.get_by_role("button", name="Show me a task").click()
