@@ -38,7 +38,7 @@ COMPARED = {
         "loss": "Loss",
     },
 }
-LOSSES = ("query_loss", "loss", "cosine_regulated_path")
+NO_SHARES = ("query_loss", "loss", "cosine_regulated_path")
 PERCENT = st.column_config.NumberColumn(format="%.1f %%")
 COLUMNS = [
     "id", "State", "What", "On", "Method", "Seen / base", "Unseen / new", "Begun", "Took",
@@ -77,7 +77,7 @@ def run_record(artefact: Artefact, corpora: dict[str, str]) -> dict[str, Any]:
         "id": run.id,
         "State": [state],
         "What": KIND_TITLES.get(run.kind, run.kind),
-        "On": made_of(config, corpora),
+        "On": worked_on(config, corpora),
         "Method": method_of(config),
         "Seen / base": None if seen is None else 100 * seen,
         "Unseen / new": None if unseen is None else 100 * unseen,
@@ -91,7 +91,7 @@ def first_of(values: dict[str, Any], *keys: str) -> float | None:
     return next((values[key] for key in keys if key in values), None)
 
 
-def made_of(config: dict[str, Any], corpora: dict[str, str]) -> str:
+def worked_on(config: dict[str, Any], corpora: dict[str, str]) -> str:
     """What a run works on: a corpus, labelled sets, or the classes of a race."""
     corpus = config.get("corpus") or corpora.get(config.get("hierarchy", ""))
     data = config.get("data") or config.get("base") or []
@@ -193,8 +193,10 @@ def compare(ids: list[str]) -> None:
     if len(kinds) > 1:
         st.caption("Curves can be compared between runs of one kind.")
         return
-    keys = COMPARED.get(kinds.pop(), {})
     rows = {f"{method_of(run.config)} · {run.id[-4:]}": run.metrics() for run in runs}
+    measured = {key for each in rows.values() for row in each for key in row}
+    named = COMPARED.get(kinds.pop(), {})
+    keys = {key: title for key, title in named.items() if key in measured}
     if keys:
         st.subheader("Curves", anchor=False)
     for start in range(0, len(keys), 2):
@@ -202,7 +204,7 @@ def compare(ids: list[str]) -> None:
             with column.container(border=True, gap="xsmall"):
                 st.markdown(f"**{keys[key]}**")
                 st.plotly_chart(
-                    plots.comparison(rows, key, percent=key not in LOSSES),
+                    plots.comparison(rows, key, percent=key not in NO_SHARES),
                     key=f"compare-{key}",
                     config={"displayModeBar": False},
                     alt=keys[key],

@@ -40,9 +40,8 @@ def _list(options: argparse.Namespace, workspace: Workspace, console: Console) -
 
 
 def _show(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
-    if options.kind == "corpora" and options.id == "bundled":
-        for row in _bundled_corpus():
-            console.answer(row, _lines(row))
+    if options.kind == "corpora" and options.id == "bundled" and (there := _bundled_corpus()):
+        console.answer(there[0], _lines(there[0]))
         return
     row = _row(workspace.get(options.kind, options.id))
     if options.kind == "runs":

@@ -12,6 +12,7 @@ from gram_core.cli.console import Console
 from gram_core.cli.work import add_settings, configured, newest_hierarchy, read_settings
 from gram_core.errors import GramError
 from gram_core.events import Event, pass_on
+from gram_core.names import forms
 from gram_core.runs import Run
 from gram_core.workspace import Workspace
 
@@ -151,10 +152,10 @@ def _trained_on(labelled: LabelledSet, trained: dict[str, Initialisation]) -> li
     """A warning for each initialisation whose tasks had classes of this set."""
     from gram_core.datasets import words_of
 
-    classes = set(words_of(labelled.classes))
+    classes = forms(*words_of(labelled.classes))
     notes = []
     for run, found in trained.items():
-        if known := sorted(classes & set(found.about.get("words", []))):
+        if known := [word for word in found.about.get("words", []) if forms(word) & classes]:
             notes.append(
                 f"**Not a fair test:** {run} was meta-trained on tasks with {', '.join(known)}, "
                 f"which {labelled.name} tests. Meta-train with --exclude-data {labelled.name}."

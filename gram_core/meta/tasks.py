@@ -8,7 +8,6 @@ is wanted of the adapted prompt is that it still knows the classes it was not tu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from gram_core.errors import GramError
+from gram_core.names import forms
 from gram_core.prompts import Batch
 from gram_core.settings import check_kinds
 
@@ -123,13 +123,13 @@ class TaskSampler:
         self._neighbours = _nearest(np.asarray(hierarchy.centroids, dtype=np.float64)[rows])
 
     def _choose(self, topics: Sequence[Topic]) -> list[int]:
-        excluded = _forms(*self.config.exclude)
+        excluded = forms(*self.config.exclude)
         taken: set[str] = set()
         rows = []
         for row in sorted(range(len(topics)), key=lambda row: -len(topics[row].members)):
             topic = topics[row]
-            named = _forms(topic.word)
-            best = _forms(*(word for word, _ in topic.words[:1]))
+            named = forms(topic.word)
+            best = forms(*(word for word, _ in topic.words[:1]))
             reason = topic.reason or self._too_small(topic)
             if (named | best) & excluded:
                 reason = "its word is excluded"
@@ -328,22 +328,3 @@ def _nearest(centroids: np.ndarray) -> np.ndarray:
     cosines = unit @ unit.T
     np.fill_diagonal(cosines, np.inf)
     return np.argsort(-cosines, axis=1, kind="stable")
-
-
-#: Endings of regular plurals, and what a singular may have in their place.
-PLURALS = (
-    ("ies$", "y"),
-    ("ves$", "f"),
-    ("ves$", "fe"),
-    ("(?<=[sxzho])es$", ""),
-    ("(?<![su])s$", ""),
-)
-
-
-def _forms(*words: str) -> set[str]:
-    """The words and what they may be plurals of: two words are one if they share a form.
-
-    "ties" may be those of a tie or of a ty: better a topic too few than a tested class too many.
-    """
-    forms = {" ".join(word.lower().split()) for word in words}
-    return forms | {re.sub(*plural, word) for word in forms for plural in PLURALS}
