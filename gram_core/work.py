@@ -135,10 +135,12 @@ def adapt_run(
         raise GramError("The rule gram needs a meta-trained regulator; give --init RUN.")
     if classifier is not None:
         workspace.check_free("classifiers", classifier)
+    of_start = Run.open(workspace, initialisation).config if initialisation else {}
+    method = method or of_start.get("method", "coop")
     settings = {
         "data": data,
         "method": method,
-        "rule": rule,
+        "rule": rule or of_start.get("rule", "raw"),
         "initialisation": initialisation,
         "backbone": backbone,
         "shots": shots,
@@ -148,7 +150,7 @@ def adapt_run(
         "classifier": classifier,
         "adapt": asdict(config),
     }
-    return Run.create(workspace, "adapt", settings, "-".join([Path(data).name, method or "init"]))
+    return Run.create(workspace, "adapt", settings, f"{Path(data).name}-{method}")
 
 
 def adapt_work(workspace: Workspace) -> Work:
@@ -166,7 +168,7 @@ def adapt_work(workspace: Workspace) -> Work:
         from gram_core.classifier import PromptedClassifier
         from gram_core.datasets import TEST, load_set
         from gram_core.evaluation import accuracies
-        from gram_core.gradients import Raw, build_rule
+        from gram_core.gradients import build_rule
         from gram_core.prompts import build_method
 
         settings = run.config
@@ -174,15 +176,14 @@ def adapt_work(workspace: Workspace) -> Work:
         yield Event("progress", message="opening the backbone")
         if settings["initialisation"]:
             found, backbone = open_initialisation(workspace, settings["initialisation"])
-            same = settings["method"] in (None, found.method_name)
+            same = settings["method"] == found.method_name  # with its number of tokens
             method = found.method() if same else build_method(settings["method"])
             found.check(backbone, method)
-            wanted = settings["rule"]
-            rule = build_rule(wanted, found.phi, found.form) if wanted else found.rule()
+            rule = build_rule(settings["rule"], found.phi, found.form)
             start = found.theta
         else:
             backbone = open_backbone(settings["backbone"])
-            method, rule = build_method(settings["method"] or "coop"), Raw()
+            method, rule = build_method(settings["method"]), build_rule(settings["rule"])
             start = method.initial(backbone, config.seed)
 
         yield Event("progress", message=f"reading {settings['data']}")

@@ -39,6 +39,12 @@ COMPARED = {
     },
 }
 NO_SHARES = ("query_loss", "loss", "cosine_regulated_path")
+#: What a kind of run scores on seen and on unseen classes: the first key that it has measured.
+SCORES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "meta-train": (("accuracy_seen_after",), ("accuracy_unseen_after",)),
+    "few-shot": (("gram_base", "raw_base"), ("gram_new", "raw_new")),
+    "adapt": (("base", "accuracy"), ("new",)),
+}
 PERCENT = st.column_config.NumberColumn(format="%.1f %%")
 COLUMNS = [
     "id", "State", "What", "On", "Method", "Seen / base", "Unseen / new", "Begun", "Took",
@@ -71,8 +77,7 @@ def run_record(artefact: Artefact, corpora: dict[str, str]) -> dict[str, Any]:
     last: dict[str, Any] = {}
     for row in run.metrics():
         last |= {key: value for key, value in row.items() if value is not None}
-    seen = first_of(last, "accuracy_seen_after", "gram_base", "raw_base", "base", "accuracy")
-    unseen = first_of(last, "accuracy_unseen_after", "gram_new", "raw_new", "new")
+    seen, unseen = (first_of(last, *keys) for keys in SCORES.get(run.kind, ((), ())))
     return {
         "id": run.id,
         "State": [state],

@@ -126,8 +126,10 @@ def test_the_way_of_the_data(
     made = call("adapt", classes, "--init", trained["run"], "--shots", 3, "--set", "epochs=2")
     assert made["classes"] == ["ant", "bee", "fly", "moth"]
     assert made["tested_on"] == 12
-    assert made["accuracy"] == Run.open(workspace, made["run"]).metrics()[-1]["accuracy"]
-    assert [row["step"] for row in Run.open(workspace, made["run"]).metrics()] == [0, 1, 2]
+    adapted = Run.open(workspace, made["run"])
+    assert (adapted.config["method"], adapted.config["rule"]) == ("coop", "gram")
+    assert made["accuracy"] == adapted.metrics()[-1]["accuracy"]
+    assert [row["step"] for row in adapted.metrics()] == [0, 1, 2]
     (found,) = call("classifiers")
     assert found["about"]["rule"] == "gram"
     taken = ["adapt", classes, "--name", made["classifier"]]

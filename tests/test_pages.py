@@ -348,6 +348,19 @@ def test_classes_can_be_added_and_removed(workspace: Workspace) -> None:
     assert len(app.session_state["draft"].base) == 2
 
 
+def test_only_runs_of_one_contender_have_a_score(workspace: Workspace) -> None:
+    for kind in ("adapt", "evaluate"):  # an evaluation logs all its contenders, one after another
+        run = Run.create(workspace, kind, {"data": "cats", "method": "coop", "rule": "raw"})
+        run.log({"step": 1, "base": 0.5, "new": 0.25})
+    table = opened("runs").dataframe[0].value.set_index("What")
+    assert list(table.loc["Adaptation", ["Method", "Seen / base", "Unseen / new"]]) == [
+        "CoOp",
+        50.0,
+        25.0,
+    ]
+    assert table.loc["Evaluation", ["Seen / base", "Unseen / new"]].isna().all()
+
+
 def test_a_race_that_ran_is_shown_without_its_classifier(workspace: Workspace) -> None:
     finished_run(workspace, "few-shot", RACE)
     app = opened("few_shot")
