@@ -1,15 +1,16 @@
 """The text tower as an explicit function of a learned context.
 
-A prompt is `[SOS] context name . [EOT]`. The mask is causal, so [SOS] and the context are the same
-for every class and are computed once per context; rows after [EOT] are never read and are left out;
-the last block is evaluated at [EOT] alone. All three are exact.
+A prompt is `[SOS] context words name . [EOT]`, or has its name further to the front. The mask is
+causal, so what comes before the first row of a class is the same for all and is computed once per
+context; rows after [EOT] are never read and are left out; the last block is evaluated at [EOT]
+alone. All three are exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,23 +26,38 @@ from gram_core.backbones.layers import (
     read_norm,
 )
 from gram_core.errors import GramError
+from gram_core.memory import KEPT
+
+#: Where the class name stands: after the context, in the middle of it, or before it.
+Position = Literal["end", "middle", "front"]
+_SLOT = -1
 
 
 @dataclass(frozen=True)
 class ClassTable:
     """What the text tower needs of a list of classes, independent of any context.
 
-    `rows` are the embedded tokens after the context, positions added, `(C, L, d)`, and `end` is
-    the index of [EOT] among them, `(C,)`. `tokens` is the context length the positions are for.
+    Of the `tokens` learned tokens the first `shared` come before the rows of any class, followed by
+    the embedded `words` `(F, d)`; the others stand among the rows of their class, at `slots`
+    `(C, tokens - shared)`. `rows` are a class's embedded tokens, positions added and nothing but
+    positions at the slots, `(C, L, d)`; `end` is the index of [EOT] among them, `(C,)`.
     """
 
     names: tuple[str, ...]
     tokens: int
+    shared: int
+    words: Tensor
     rows: Tensor
+    slots: Tensor
     end: Tensor
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def prefix(self) -> int:
+        """How many rows all classes share: [SOS], learned tokens and words."""
+        return 1 + self.shared + len(self.words)
 
 
 class TextTower:
@@ -81,56 +97,102 @@ class TextTower:
         """The embedded tokens `(tokens, d)` of a text, without positions: a context's start."""
         return self.token_embedding[self._ids(self.tokens(text))].clone()
 
-    def class_table(self, names: Sequence[str], tokens: int) -> ClassTable:
+    def class_table(
+        self,
+        names: Sequence[str],
+        tokens: int,
+        words: Sequence[int] = (),
+        position: Position = "end",
+        shared: bool = True,
+    ) -> ClassTable:
         """The table of classes for contexts of `tokens` tokens; each class reads "name.".
 
-        Underscores become spaces. Raises GramError where a name is empty or does not fit.
+        `words` are ids of tokens between the context and a name at the end. A context that is not
+        `shared` is another one for each class. Underscores become spaces. Raises GramError where a
+        name is empty or does not fit.
         """
-        room = self.context_length - 2 - tokens
+        room = self.context_length - 2 - tokens - len(words)
         if tokens < 0 or room < 2:
+            most = self.context_length - 4 - len(words)
             raise GramError(
                 f"a context of {tokens} tokens does not fit this backbone: its texts are at most "
-                f"{self.context_length} tokens long, so use 0 to {self.context_length - 4}"
+                f"{self.context_length} tokens long, so use 0 to {most}"
             )
         if not names:
             raise GramError("no class names were given; name at least one class")
+        before = {"end": tokens, "middle": tokens // 2, "front": 0}[position]
+        leading = [] if shared else [_SLOT] * before + list(words)
         encoded = []
         for name in names:
-            words = name.replace("_", " ").strip()
-            if not words:
+            words_of_name = name.replace("_", " ").strip()
+            if not words_of_name:
                 raise GramError(f"class name {name!r} is empty; give every class a name")
-            ids = self.tokens(f"{words}.")
+            ids = self.tokens(f"{words_of_name}.")
             if len(ids) > room:
                 raise GramError(
                     f"class name {name!r} is {len(ids)} tokens long, but beside a context of "
                     f"{tokens} this backbone has room for {room}; shorten the name or the context"
                 )
-            encoded.append(ids)
-        return self._table(tuple(names), encoded, tokens)
+            after = len(ids) if position == "end" else len(self.tokens(words_of_name))
+            slots = [_SLOT] * (tokens - before)
+            encoded.append([*leading, *ids[:after], *slots, *ids[after:]])
+        if not shared:
+            return self._table(tuple(names), encoded, tokens, 0, ())
+        return self._table(tuple(names), encoded, tokens, before, words)
 
     def text_table(self, texts: Sequence[str]) -> ClassTable:
         """The table of whole texts, to be encoded with an empty context; long texts are cut."""
         encoded = [self.tokens(text)[: self.context_length - 2] for text in texts]
-        return self._table(tuple(texts), encoded, 0)
+        return self._table(tuple(texts), encoded, 0, 0, ())
 
-    def _table(self, names: tuple[str, ...], encoded: list[list[int]], tokens: int) -> ClassTable:
+    def _table(
+        self,
+        names: tuple[str, ...],
+        encoded: list[list[int]],
+        tokens: int,
+        shared: int,
+        words: Sequence[int],
+    ) -> ClassTable:
         length = max(map(len, encoded)) + 1
         # Rows after [EOT] are never read; any id will do.
-        ids = [row + [self.tokenizer.eot_token_id] * (length - len(row)) for row in encoded]
-        start = 1 + tokens
-        rows = self.token_embedding[self._ids(ids)] + self.positions[start : start + length]
-        return ClassTable(names, tokens, rows, self._ids([len(row) for row in encoded]))
+        ids = self._ids(
+            [row + [self.tokenizer.eot_token_id] * (length - len(row)) for row in encoded]
+        )
+        embedded = self.token_embedding[ids.clamp(min=0)] * (ids != _SLOT)[..., None]
+        start = 1 + shared + len(words)
+        return ClassTable(
+            names,
+            tokens,
+            shared,
+            self.token_embedding[self._ids(list(words))],
+            embedded + self.positions[start : start + length],
+            (ids == _SLOT).nonzero()[:, 1].view(len(names), tokens - shared),
+            self._ids([len(row) for row in encoded]),
+        )
 
     def _ids(self, ids: Any) -> Tensor:
         return torch.tensor(ids, dtype=torch.long, device=self.positions.device)
 
-    def encode(self, context: Tensor, table: ClassTable, classes: Tensor | None = None) -> Tensor:
+    def encode(
+        self,
+        context: Tensor,
+        table: ClassTable,
+        classes: Tensor | None = None,
+        deep: Sequence[Tensor] = (),
+    ) -> Tensor:
         """Normalised text features `(B, K, e)` of classes under B contexts `(B, M, d)`.
 
         `classes` `(B, K)` are rows of the table, each context with its own; None: all rows for
-        every context. Raises GramError where the context is not the table's.
+        every context. A context of every class has `(B, K, M, d)`, the k-th for the k-th class.
+        `deep[i]` `(B, M, d)` replaces what the first i + 1 blocks made of the learned tokens, which
+        then have to come before the names. Raises GramError where the context is not the table's.
         """
-        if context.ndim != 3 or context.shape[1:] != (table.tokens, self.width):
+        wanted = (table.tokens, self.width)
+        if (
+            context.ndim not in (3, 4)
+            or context.shape[-2:] != wanted
+            or (context.ndim == 4 and table.shared)
+        ):
             raise GramError(
                 f"a context of shape {tuple(context.shape)} does not fit: this table needs "
                 f"(B, {table.tokens}, {self.width})"
@@ -140,15 +202,17 @@ class TextTower:
             classes = torch.arange(len(table)).expand(batch, -1)
         end = table.end[classes]
         count, length = classes.shape[1], int(end.max()) + 1
-        suffix = table.rows[:, :length][classes].flatten(1, 2)
-        sos = self.token_embedding[self.tokenizer.sot_token_id].expand(batch, 1, -1)
-        prefix = torch.cat([sos, context], dim=1) + self.positions[: 1 + table.tokens]
+        suffix = table.rows[:, :length][classes]
+        if table.slots.shape[1]:
+            suffix = _placed(suffix, table.slots[classes], context[..., table.shared :, :])
+        x = self._prefix(context, table, batch)
+        first = x.shape[1]
 
         # One tensor of rows, so that every linear map is one product: the prefix, then the classes.
-        x = torch.cat([prefix, suffix], dim=1)
-        first = prefix.shape[1]
+        x = torch.cat([x, suffix.flatten(1, 2)], dim=1)
         causal = _causal_mask(first + length, x)
-        for block in self.blocks[:-1]:
+        for depth, block in enumerate(self.blocks[:-1]):
+            x = _replaced(x, deep, depth)
             normed = block.norm_attention(x)
             query, (key, value) = block.queries(normed), block.keys_values(normed)
             before = attention(
@@ -161,6 +225,7 @@ class TextTower:
             x = block.finish(x, torch.cat([before, after], dim=2))
 
         block = self.blocks[-1]
+        x = _replaced(x, deep, len(self.blocks) - 1)
         normed = block.norm_attention(x)
         key, value = block.keys_values(normed)
         offset = torch.arange(count, device=end.device) * length
@@ -170,6 +235,39 @@ class TextTower:
         x = block.finish(x.gather(1, chosen), _attend_after(query, key, value, first, count, mask))
         x = self.norm(x)
         return F.normalize(x if self.projection is None else self.projection(x), dim=-1)
+
+    def memory(self, table: ClassTable, classes: int) -> int:
+        """Bytes that a differentiable pass keeps of so many classes of the table."""
+        rows = table.prefix + classes * table.rows.shape[1]
+        return rows * len(self.blocks) * self.width * self.positions.element_size() * KEPT
+
+    def _prefix(self, context: Tensor, table: ClassTable, batch: int) -> Tensor:
+        """The rows `(B, P, d)` that all classes share: [SOS], learned tokens, fixed words."""
+        rows = [self.token_embedding[self.tokenizer.sot_token_id].expand(batch, 1, -1)]
+        if table.shared:
+            rows.append(context[:, : table.shared])
+        if len(table.words):
+            rows.append(table.words.expand(batch, -1, -1))
+        return torch.cat(rows, dim=1) + self.positions[: table.prefix]
+
+
+def _placed(rows: Tensor, slots: Tensor, tokens: Tensor) -> Tensor:
+    """Class rows `(B, K, L, d)` with learned tokens added at their slots `(B, K, S)`.
+
+    tokens: `(B, S, d)` for all classes or `(B, K, S, d)` for each.
+    """
+    if tokens.ndim == 3:
+        tokens = tokens[:, None].expand(-1, rows.shape[1], -1, -1)
+    where = slots[..., None].expand(-1, -1, -1, rows.shape[-1])
+    return rows.scatter_add(2, where, tokens)
+
+
+def _replaced(x: Tensor, deep: Sequence[Tensor], depth: int) -> Tensor:
+    """Rows with the learned tokens, after the first row, replaced by those of this depth."""
+    if not 1 <= depth <= len(deep):
+        return x
+    tokens = deep[depth - 1]
+    return torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1] :]], dim=1)
 
 
 def _causal_mask(length: int, like: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from gram_core.backbones.layers import Block, Linear, Norm, attention, read_blocks, read_norm
 from gram_core.errors import GramError
+from gram_core.memory import KEPT
 
 
 def normalise_pixels(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -21,7 +23,8 @@ class VisualTower:
     """A frozen vision transformer that takes extra tokens beside its patches.
 
     Tokens join after the positional embedding and before the first normalisation, at the end of
-    the sequence; they get no position (VPT, shallow, as in the public MaPLe code).
+    the sequence, and get no position, so that their place makes no difference (VPT). Deep ones
+    replace them before later blocks, unnormalised (as in the public MaPLe code).
     """
 
     def __init__(
@@ -55,6 +58,11 @@ class VisualTower:
         """Width d of a token."""
         return int(self.positions.shape[1])
 
+    def memory(self, tokens: int) -> int:
+        """Bytes that a differentiable pass keeps of an image beside so many tokens."""
+        rows = len(self.positions) + tokens
+        return rows * len(self.blocks) * self.width * self.positions.element_size() * KEPT
+
     @torch.no_grad()
     def embed(self, pixels: Tensor) -> Tensor:
         """What enters the first block whatever the tokens are: `(..., 1 + patches, d)`.
@@ -77,11 +85,14 @@ class VisualTower:
     def _enter(self, rows: Tensor) -> Tensor:
         return rows if self.norm_before is None else self.norm_before(rows)
 
-    def encode(self, images: Tensor, tokens: Tensor | None = None) -> Tensor:
+    def encode(
+        self, images: Tensor, tokens: Tensor | None = None, deep: Sequence[Tensor] = ()
+    ) -> Tensor:
         """Normalised image features `(B, N, e)` of N images under each of B sets of tokens.
 
         images: uint8 pixels `(B, N, 3, H, W)` or what `embed` made of them
-        `(B, N, 1 + patches, d)`; tokens `(B, n, d)` or None. Raises GramError on other shapes.
+        `(B, N, 1 + patches, d)`; tokens `(B, n, d)` or None. `deep[i]` `(B, n, d)` replaces what
+        the first i + 1 blocks made of the tokens. Raises GramError on other shapes.
         """
         embedded = self.embed(images) if images.dtype == torch.uint8 else images
         if embedded.ndim != 4 or embedded.shape[2:] != self.positions.shape:
@@ -99,19 +110,30 @@ class VisualTower:
                 )
             entered = self._enter(tokens)
             x = torch.cat([x, entered.repeat_interleave(count, dim=0)], dim=1)
-        for block in self.blocks[:-1]:
+        for depth, block in enumerate(self.blocks[:-1]):
+            x = _replaced(x, patches, deep, depth)
             normed = block.norm_attention(x)
             x = block.finish(x, attention(block.queries(normed), *block.keys_values(normed)))
 
         # Only the rows that are pooled need the last block.
         pooled = slice(0, 1) if self.pool == "tok" else slice(1, patches)
         block = self.blocks[-1]
+        x = _replaced(x, patches, deep, len(self.blocks) - 1)
         normed = block.norm_attention(x)
         query = block.queries(normed[:, pooled])
         x = block.finish(x[:, pooled], attention(query, *block.keys_values(normed)))
         x = self.norm_after(x.mean(dim=1)) if self.norm_pooled else self.norm_after(x).mean(dim=1)
         x = F.normalize(x if self.projection is None else self.projection(x), dim=-1)
         return x.unflatten(0, (batch, count))
+
+
+def _replaced(x: Tensor, patches: int, deep: Sequence[Tensor], depth: int) -> Tensor:
+    """Rows `(B * N, ...)` with the tokens after the patches replaced by those of this depth."""
+    if not 1 <= depth <= len(deep):
+        return x
+    tokens = deep[depth - 1]
+    each = tokens.repeat_interleave(len(x) // len(tokens), dim=0)
+    return torch.cat([x[:, :patches], each], dim=1)
 
 
 def read_visual_tower(visual: Any, mean: Tensor, std: Tensor) -> VisualTower:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from gram_core.prompts.cache import Cache
+from gram_core.prompts.conditional import ConditionalContext
+from gram_core.prompts.coupled import Coupling
 from gram_core.prompts.images import ImageBank, open_image
 from gram_core.prompts.method import Batch, Constants, Method, TextPart, VisualPart
 from gram_core.prompts.params import (
     Params,
+    depth_of,
     repeat_params,
     stack_params,
     token_keys,
     tower_of,
     unstack_params,
 )
-from gram_core.prompts.registry import METHODS, build_method
+from gram_core.prompts.registry import METHODS, PROMPTED, build_method
 from gram_core.prompts.text import Context, FixedText
 from gram_core.prompts.visual import PlainImages, VisualTokens
 
 __all__ = [
     "METHODS",
+    "PROMPTED",
     "Batch",
+    "Cache",
+    "ConditionalContext",
     "Constants",
     "Context",
+    "Coupling",
     "FixedText",
     "ImageBank",
     "Method",
@@ -30,6 +38,7 @@ __all__ = [
     "VisualPart",
     "VisualTokens",
     "build_method",
+    "depth_of",
     "open_image",
     "repeat_params",
     "stack_params",

@@ -1,89 +1,146 @@
-"""Text parts: a learned context before the class name, or a sentence that stays as it is."""
+"""Text parts: a learned context beside the class name, or sentences that stay as they are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from gram_core.backbones.text import Position
 from gram_core.errors import GramError
-from gram_core.prompts.params import Params
+from gram_core.prompts.params import CONTEXT, Params, deep
+from gram_core.prompts.templates import templates
+from gram_core.prompts.tokens import (
+    Depth,
+    blocks_within,
+    check_depth,
+    check_tokens,
+    drawn,
+    drawn_deep,
+)
 
 if TYPE_CHECKING:
     from gram_core.backbones import Backbone, ClassTable
     from gram_core.prompts.method import Constants
 
-CONTEXT = "text.context"
-INITIAL_STD = 0.02
-
 
 @dataclass(frozen=True)
 class Context:
-    """Learned tokens before the class name: `[SOS] context name . [EOS]` (CoOp).
+    """Learned tokens beside the class name: `[SOS] context name . [EOS]` (CoOp).
 
-    They start at the embedding of `words`: the first `tokens` of them if there are more, and if
-    there are fewer they come last, next to the name, after tokens drawn from N(0, 0.02²). Empty
-    `words` draw all tokens.
+    They start at the embedding of `words`: if these are fewer, they come last, next to the name,
+    after tokens drawn from N(0, 0.02²); if they are more, those left over stay as words between
+    context and name. Both are counted in tokens. Empty `words` draw all tokens.
+
+    `position`: the name at the `end`, in the `middle` or in `front` of the context. With
+    `class_specific` every class learns a context of its own. With a `depth` above 1 the context is
+    replaced before each of the first blocks (language-deep): so many have tokens of their own.
     """
 
     tokens: int = 4
     words: str = "a photo of a"
+    position: Position = "end"
+    class_specific: bool = False
+    depth: Depth = 1
 
     def __post_init__(self) -> None:
         check_tokens(self.tokens, "context tokens")
+        check_depth(self.depth)
+        if self.position not in get_args(Position):
+            raise GramError(
+                f"The position of the class name is {self.position!r}; give "
+                f"{', '.join(get_args(Position))}."
+            )
+        if self.depth != 1 and (self.class_specific or self.position != "end"):
+            raise GramError(
+                "A context of several depths is shared by all classes and stands before their "
+                "names; give depth 1, or position 'end' and no class_specific."
+            )
 
     def initial(self, backbone: Backbone, seed: int) -> Params:
-        """`text.context` `(M, d)` on the backbone's device."""
+        """`text.context` `(M, d)`, and `text.context.1` … of later blocks."""
+        depth = blocks_within(self.depth, len(backbone.text.blocks), "text")
+        width = backbone.text_width
         embedded = backbone.text.word_embeddings(self.words)[: self.tokens]
-        drawn = drawn_tokens(backbone, self.tokens - len(embedded), backbone.text_width, seed)
-        return {CONTEXT: torch.cat([drawn, embedded])}
+        first = drawn(backbone, self.tokens - len(embedded), width, seed)
+        context = torch.cat([first, embedded])
+        return {CONTEXT: context} | drawn_deep(backbone, CONTEXT, depth, self.tokens, width, seed)
+
+    def expanded(self, params: Params, classes: int) -> Params:
+        """The parameters that so many classes start from: a context for each, if it has its own."""
+        if not self.class_specific:
+            return params
+        context = params[CONTEXT].unsqueeze(-3)
+        shape = (*context.shape[:-3], classes, *context.shape[-2:])
+        return params | {CONTEXT: context.expand(shape)}
 
     def constants(self, backbone: Backbone, class_names: Sequence[str]) -> ClassTable:
-        """The class names as embedded tokens, after room for the context."""
-        return backbone.text.class_table(class_names, self.tokens)
+        """The class names as embedded tokens, with room for the context."""
+        left = backbone.text.tokens(self.words)[self.tokens :]
+        if left and self.position != "end":
+            raise GramError(
+                f"{self.words!r} has {self.tokens + len(left)} tokens and the context "
+                f"{self.tokens}; words that are left over stand before a name at the end only, so "
+                "give as many tokens, or fewer words."
+            )
+        return backbone.text.class_table(
+            class_names, self.tokens, left, self.position, not self.class_specific
+        )
 
-    def features(self, params: Params, constants: Constants, classes: Tensor | None) -> Tensor:
+    def features(
+        self, params: Params, constants: Constants, classes: Tensor | None, images: Tensor | None
+    ) -> Tensor:
         """Normalised class features `(B, K, e)` of the contexts `(B, M, d)`."""
-        return constants.backbone.text.encode(params[CONTEXT], constants.text, classes)
+        return constants.backbone.text.encode(
+            params[CONTEXT], constants.text, classes, deep(params, CONTEXT)
+        )
+
+    def memory(self, constants: Constants, classes: int) -> tuple[int, int]:
+        """Bytes that a differentiable pass keeps of a task, and of each of its images."""
+        return constants.backbone.text.memory(constants.text, classes), 0
 
 
 @dataclass(frozen=True)
 class FixedText:
-    """Class names in a fixed sentence; nothing is learned, so the features are constants."""
+    """Class names in fixed sentences; nothing is learned, so the features are constants.
 
-    template: str = "a photo of a {}."
+    Given a sentence, several, or a name that `templates` knows. Of several the normalised features
+    are averaged, and normalised again.
+    """
+
+    sentences: str | Sequence[str] = "a photo of a {}."
+
+    class_specific = False
 
     def __post_init__(self) -> None:
-        if self.template.count("{}") != 1:
-            raise GramError(
-                f"The template {self.template!r} has to hold one {{}} where the class name goes, "
-                "as in 'a photo of a {}.'."
-            )
+        object.__setattr__(self, "sentences", templates(self.sentences))
 
     def initial(self, backbone: Backbone, seed: int) -> Params:
         """No parameters."""
         return {}
 
+    def expanded(self, params: Params, classes: int) -> Params:
+        """Nothing to expand."""
+        return params
+
     def constants(self, backbone: Backbone, class_names: Sequence[str]) -> Tensor:
         """The class features `(C, e)`, computed once."""
-        return backbone.encode_texts([self.template.format(name) for name in class_names])
+        texts = [each.format(name) for name in class_names for each in self.sentences]
+        features = backbone.encode_texts(texts).unflatten(0, (len(class_names), -1))
+        if features.shape[1] == 1:
+            return features[:, 0]
+        return functional.normalize(features.mean(1), dim=-1)
 
-    def features(self, params: Params, constants: Constants, classes: Tensor | None) -> Tensor:
+    def features(
+        self, params: Params, constants: Constants, classes: Tensor | None, images: Tensor | None
+    ) -> Tensor:
         """Normalised class features `(B, K, e)`, or `(1, C, e)` of the whole table."""
         return constants.text[None] if classes is None else constants.text[classes]
 
-
-def check_tokens(count: int, what: str, most: int = 64) -> None:
-    """GramError unless `count` prompt tokens can be had."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= most:
-        raise GramError(f"The number of {what} is {count!r}; it has to be from 1 to {most}.")
-
-
-def drawn_tokens(backbone: Backbone, count: int, width: int, seed: int) -> Tensor:
-    """Tokens `(count, width)` from N(0, 0.02²), the same for the same seed."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn = INITIAL_STD * torch.randn(count, width, generator=generator)
-    return drawn.to(backbone.device, backbone.dtype)
+    def memory(self, constants: Constants, classes: int) -> tuple[int, int]:
+        """Nothing."""
+        return 0, 0

@@ -10,32 +10,48 @@ from torch import Tensor
 from torch.nn import functional
 
 from gram_core.errors import GramError
+from gram_core.memory import BUDGET
 from gram_core.prompts.images import ImageBank
-from gram_core.prompts.params import Params
-from gram_core.prompts.text import check_tokens, drawn_tokens
+from gram_core.prompts.params import TOKENS, Params, deep
+from gram_core.prompts.tokens import (
+    Depth,
+    blocks_within,
+    check_depth,
+    check_tokens,
+    drawn,
+    drawn_deep,
+)
 
 if TYPE_CHECKING:
     from gram_core.backbones import Backbone
     from gram_core.prompts.method import Constants
 
-TOKENS = "visual.tokens"
-
 
 @dataclass(frozen=True)
 class VisualTokens:
-    """Learned tokens beside the patch tokens (VPT-shallow); they start at N(0, 0.02²)."""
+    """Learned tokens beside the patch tokens (VPT); they start at N(0, 0.02²).
+
+    With a `depth` above 1 they are replaced before each of the first blocks (VPT-deep): so many
+    have tokens of their own.
+    """
 
     count: int = 4
+    depth: Depth = 1
 
+    reads_pixels: ClassVar[bool] = True
     images_at_once: ClassVar[int] = 64
 
     def __post_init__(self) -> None:
         check_tokens(self.count, "visual tokens")
+        check_depth(self.depth)
 
     def initial(self, backbone: Backbone, seed: int) -> Params:
-        """`visual.tokens` `(n, d)` on the backbone's device."""
-        width = backbone.visual_tower().width
-        return {TOKENS: drawn_tokens(backbone, self.count, width, seed)}
+        """`visual.tokens` `(n, d)` on the backbone's device, and `visual.tokens.1` … of later
+        blocks."""
+        tower = backbone.visual_tower()
+        depth = blocks_within(self.depth, len(tower.blocks), "visual")
+        first = {TOKENS: drawn(backbone, self.count, tower.width, seed)}
+        return first | drawn_deep(backbone, TOKENS, depth, self.count, tower.width, seed)
 
     def constants(self, backbone: Backbone, images: ImageBank) -> Tensor:
         """The pixels `(n, 3, H, W)`, left where they are: a bank may be larger than memory."""
@@ -52,18 +68,24 @@ class VisualTokens:
         tower, pixels, tokens = constants.backbone.visual_tower(), constants.visual, params[TOKENS]
 
         def encode(rows: Tensor) -> Tensor:
-            return tower.encode(pixels[rows.to(pixels.device)].to(tokens.device), tokens)
+            chosen = pixels[rows.to(pixels.device)].to(tokens.device)
+            return tower.encode(chosen, tokens, deep(params, TOKENS))
 
-        if torch.is_grad_enabled() or images.numel() <= self.images_at_once:
+        if torch.is_grad_enabled():
             return encode(images)
-        at_once = max(1, self.images_at_once // len(images))
+        at_once = max(1, BUDGET // (len(images) * self.memory(constants)))
         return torch.cat([encode(rows) for rows in images.split(at_once, dim=1)], dim=1)
+
+    def memory(self, constants: Constants) -> int:
+        """Bytes that a differentiable pass keeps of an image."""
+        return constants.backbone.visual_tower().memory(self.count)
 
 
 @dataclass(frozen=True)
 class PlainImages:
     """Images as the backbone sees them; nothing is learned, so the features are constants."""
 
+    reads_pixels: ClassVar[bool] = False
     images_at_once: ClassVar[None] = None
 
     def initial(self, backbone: Backbone, seed: int) -> Params:
@@ -84,3 +106,7 @@ class PlainImages:
     def features(self, params: Params, constants: Constants, images: Tensor) -> Tensor:
         """Normalised image features `(B, N, e)` of bank rows `(B, N)`."""
         return constants.visual[images]
+
+    def memory(self, constants: Constants) -> int:
+        """Nothing."""
+        return 0

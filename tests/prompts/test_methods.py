@@ -1,24 +1,28 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from gram_core.backbones import Backbone
+from gram_core.backbones import Backbone, open_backbone
 from gram_core.errors import GramError
 from gram_core.prompts import (
     METHODS,
+    PROMPTED,
     Batch,
     Context,
     ImageBank,
     Method,
     Params,
     PlainImages,
-    VisualTokens,
     build_method,
+    conditional,
     repeat_params,
     stack_params,
+    token_keys,
+    visual,
 )
 
 NAMES = ["cat", "fire engine", "tree"]
@@ -37,11 +41,19 @@ def bank(double: Backbone) -> ImageBank:
 
 
 def _moved(method: Method, backbone: Backbone, count: int) -> Params:
-    """Different parameters for each of `count` tasks."""
+    """Different parameters for each of `count` tasks; a cache holds four images."""
     generator = torch.Generator().manual_seed(1)
+    params = repeat_params(method.initial(backbone), count)
+    if method.cache is not None:
+        images = torch.randn(count, 4, 1, backbone.embed_dim, generator=generator)
+        codes = method.cache.constants(backbone, NAMES)
+        labels = torch.tensor([0, 1, 2, 1]).expand(count, -1)
+        params |= method.cache.filled(images.to(codes), codes, labels)
     return {
-        key: value + 0.1 * torch.randn(value.shape, generator=generator).to(value)
-        for key, value in repeat_params(method.initial(backbone), count).items()
+        key: value
+        if key in method.fixed
+        else value + 0.1 * torch.randn(value.shape, generator=generator).to(value)
+        for key, value in params.items()
     }
 
 
@@ -85,10 +97,10 @@ def test_tasks_side_by_side_are_tasks_alone(name: str, double: Backbone, bank: I
         )
         assert torch.allclose(together[one], alone, atol=1e-9)
     if params:
+        exchanged = {key: value.flip(0) for key, value in params.items()}
         assert not torch.allclose(
-            together, method.logits(repeat_params(method.initial(double), 2), constants,
-                                    Batch(images, classes))
-        )  # fmt: skip
+            together, method.logits(exchanged, constants, Batch(images, classes))
+        )
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -106,14 +118,17 @@ def test_padding_classes_change_nothing(name: str, double: Backbone, bank: Image
     assert (probabilities[..., 2] == 0).all()
 
 
-@pytest.mark.parametrize("name", ["coop", "vpt", "ivlp"])
+@pytest.mark.parametrize("name", PROMPTED)
 def test_every_parameter_matters(name: str, double: Backbone, bank: ImageBank) -> None:
     method = build_method(name)
     constants = method.constants(double, NAMES, bank)
     params = {key: value.requires_grad_() for key, value in _moved(method, double, 1).items()}
     loss = method.logits(params, constants, Batch(torch.arange(12)[None])).softmax(-1)[..., 0].sum()
-    for gradient in torch.autograd.grad(loss, list(params.values())):
-        assert (gradient.abs().sum(-1) > 0).all()
+    gradients = torch.autograd.grad(loss, list(params.values()))
+    for key, gradient in zip(params, gradients, strict=True):
+        if key in token_keys(params):
+            assert (gradient.abs().sum(-1) > 0).all()
+        assert gradient.abs().max() > 0
 
 
 def test_other_classes_and_images_are_as_if_made_anew(double: Backbone, bank: ImageBank) -> None:
@@ -131,17 +146,20 @@ def test_other_classes_and_images_are_as_if_made_anew(double: Backbone, bank: Im
         )
 
 
-def test_visual_passes_in_pieces_give_the_whole(
+def test_passes_in_pieces_give_the_whole(
     double: Backbone, bank: ImageBank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    method = build_method("vpt")
-    constants, params = method.constants(double, NAMES, bank), _moved(method, double, 2)
-    images = torch.arange(12).expand(2, -1)
-    with torch.no_grad():
-        whole = method.image_features(params, constants, images)
-        monkeypatch.setattr(VisualTokens, "images_at_once", 7)
-        pieces = method.image_features(params, constants, images)
-    assert torch.allclose(whole, pieces, atol=1e-12)
+    for name, module in (("vpt-deep", visual), ("cocoop", conditional)):
+        method = build_method(name)
+        constants, params = method.constants(double, NAMES, bank), _moved(method, double, 2)
+        batch = Batch(torch.arange(12).expand(2, -1))
+        task, image = method.memory(constants, len(NAMES))
+        assert (task, image > 0) == (0, True)
+        with torch.no_grad():
+            whole = method.logits(params, constants, batch)
+            monkeypatch.setattr(module, "BUDGET", 10 * image)
+            pieces = method.logits(params, constants, batch)
+        assert torch.allclose(whole, pieces, atol=1e-12)
 
 
 def test_half_precision_features_are_of_length_one(double: Backbone, bank: ImageBank) -> None:
@@ -177,7 +195,7 @@ def test_starts_of_several_seeds_stack(tiny_backbone: Backbone) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_its_name_and_options(name: str) -> None:
-    options: dict[str, Any] = {} if name == "zero-shot" else {"tokens": 2}
+    options: dict[str, Any] = {"tokens": 2} if name in PROMPTED else {"template": ["a {}", "{}!"]}
     method = build_method(name, **options)
     assert build_method(method.name, **method.options) == method
 
@@ -187,11 +205,125 @@ def test_bad_methods_are_refused() -> None:
         build_method("magic")
     with pytest.raises(GramError, match="no option 'depth'"):
         build_method("coop", depth=2)
-    for name in ("coop", "vpt", "ivlp"):
+    for name in PROMPTED:
         with pytest.raises(GramError, match="from 1 to"):
             build_method(name, tokens=0)
-    with pytest.raises(GramError, match="template"):
-        build_method("zero-shot", template="a photo")
+    for name in ("vpt", "vpt-deep", "language-deep", "ivlp", "maple"):
+        for depth in (0, True, "all"):
+            with pytest.raises(GramError, match=r"give 1 .* or more, or None"):
+                build_method(name, depth=depth)
+    with pytest.raises(GramError, match="end, middle, front"):
+        build_method("coop", position="back")
+    with pytest.raises(GramError, match="number from 0"):
+        build_method("tip-adapter", beta=-1)
+    for template in ("a photo", ["a {}", "{} and {}"], []):
+        with pytest.raises(GramError, match="template"):
+            build_method("zero-shot", template=template)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "allowed"),
+    [
+        ("language-deep", {"depth": 4}, "text tower .* has 3 blocks; give 1 to 3"),
+        ("vpt", {"depth": 3}, "visual tower .* has 2 blocks; give 1 to 2"),
+        ("maple", {"depth": 3}, "visual tower .* has 2 blocks; give 1 to 2"),
+    ],
+)
+def test_depths_beyond_the_tower_are_refused(
+    name: str, options: dict[str, Any], allowed: str, tiny_backbone: Backbone
+) -> None:
+    with pytest.raises(GramError, match=allowed):
+        build_method(name, **options).initial(tiny_backbone)
+
+
+def test_words_left_over_stand_before_a_name_at_the_end_only(
+    double: Backbone, bank: ImageBank
+) -> None:
+    method = build_method("coop", tokens=2, position="front")
+    with pytest.raises(GramError, match="give as many tokens, or fewer words"):
+        method.constants(double, NAMES, bank)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options", "parameters"),
+    [
+        ("zero-shot", {}, 0),
+        ("coop", {}, 2_048),
+        ("coop", {"tokens": 16}, 8_192),
+        ("cocoop", {}, 35_360),
+        ("vpt-deep", {}, 73_728),
+        ("language-deep", {}, 24_576),
+        ("ivlp", {"tokens": 2, "depth": 12, "visual_depth": 12}, 30_720),
+        ("ivlp", {"depth": 9, "visual_depth": 9}, 46_080),
+        ("maple", {}, 3_555_072),
+    ],
+)
+def test_published_numbers_of_parameters(
+    name: str, options: dict[str, Any], parameters: int, full_size: Backbone
+) -> None:
+    initial = build_method(name, **options).initial(full_size)
+    assert sum(value.numel() for value in initial.values()) == parameters
+
+
+@pytest.fixture(scope="module")
+def full_size() -> Backbone:
+    return open_backbone("ViT-B-16/random")
+
+
+def test_templates_by_the_name_of_a_dataset_and_ensembles(
+    double: Backbone, bank: ImageBank
+) -> None:
+    named = build_method("zero-shot", template="eurosat")
+    spelled = build_method("zero-shot", template="a centered satellite photo of {}.")
+    assert named == spelled
+    ensemble = build_method("zero-shot", template="imagenet-7")
+    features = ensemble.constants(double, NAMES, bank).text
+    sentences = ensemble.text.sentences  # type: ignore[attr-defined]
+    assert len(sentences) == 7
+    each = torch.stack(
+        [build_method("zero-shot", template=s).constants(double, NAMES, bank).text
+         for s in sentences]
+    )  # fmt: skip
+    expected = torch.nn.functional.normalize(each.mean(0), dim=-1)
+    assert torch.allclose(features, expected, atol=1e-12)
+    assert len(build_method("zero-shot", template="imagenet-80").text.sentences) == 80  # type: ignore[attr-defined]
+
+
+def test_maps_of_later_blocks_start_alike(write_backbone: Any, tmp_path: Path) -> None:
+    folder = write_backbone(tmp_path / "deep", vision={"layers": 4}, text={"layers": 4})
+    initial = build_method("maple").initial(open_backbone(str(folder)))
+    first, *later = (initial[f"visual.coupling{depth}"] for depth in ("", ".1", ".2", ".3"))
+    assert not torch.equal(first, later[0])
+    assert all(torch.equal(later[0], each) for each in later)
+    assert later[0].data_ptr() != later[1].data_ptr()
+
+
+def test_a_cache_votes_for_classes_by_their_name(double: Backbone, bank: ImageBank) -> None:
+    method, plain = build_method("tip-adapter", alpha=2.0), build_method("zero-shot")
+    batch = Batch(torch.arange(12)[None])
+    constants = method.constants(double, NAMES, bank)
+    params = method.prepared({}, constants, torch.tensor([[0, 1]]), torch.tensor([[2, 0]]))
+    renamed = method.with_classes(constants, ["Fire_Engine", "TREE", "dog"])
+    gained = (method.logits(params, renamed, batch) - plain.logits({}, renamed, batch))[0]
+    features = bank.features
+    assert features is not None
+    vote = 2 * torch.exp(-5.5 * (1 - features @ features[0]))
+    assert torch.allclose(gained[:, 1], vote, atol=1e-9)
+    assert (gained[:, [0, 2]] == 0).all()
+
+
+def test_keys_are_the_mean_of_views(double: Backbone, bank: ImageBank) -> None:
+    method = build_method("tip-adapter-f")
+    constants = method.constants(double, NAMES, bank)
+    views = torch.tensor([[[0, 1], [2, 3]]])
+    params = method.prepared({}, constants, views, torch.tensor([[0, 1]]))
+    assert bank.features is not None
+    mean = torch.nn.functional.normalize(bank.features[:2].mean(0), dim=-1)
+    assert torch.allclose(params["visual.cache_keys"][0, 0], mean)
+    assert method.fixed == {"visual.cache_labels"}
+    assert method.learns(double)
+    assert not build_method("tip-adapter").learns(double)
 
 
 def test_bad_classes_are_refused(double: Backbone, bank: ImageBank) -> None:
