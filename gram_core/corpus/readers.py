@@ -15,6 +15,7 @@ from typing import Any
 from gram_core.corpus.pictures import LARGEST_FILE
 from gram_core.corpus.records import BadRecord, Record, Source
 from gram_core.errors import GramError
+from gram_core.names import spoken
 
 IMAGE_COLUMNS = ("image", "file_name", "filepath", "filename", "path", "img", "jpg", "png")
 CAPTION_COLUMNS = ("caption", "text", "title", "sentence", "txt")
@@ -24,7 +25,8 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 LAYOUTS = (
     "a CSV, TSV or JSONL table with a column of picture files and one of captions; a folder with "
     "such a table named captions or metadata; Parquet with pictures inside; WebDataset .tar "
-    "files; COCO captions .json; or a folder of pictures, each with a .txt of the same name"
+    "files; COCO captions .json; a folder of pictures, each with a .txt of the same name; or a "
+    "folder of folders of pictures, whose names are the captions"
 )
 Row = dict[str, Any]
 
@@ -65,6 +67,8 @@ def _open_folder(folder: Path, image_column: str | None, caption_column: str | N
     pictures = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PICTURES)
     if any(file.with_suffix(".txt").is_file() for file in pictures):
         return Source(iter(_neighbour_record(file, folder) for file in pictures), len(pictures))
+    if pictures and all(file.parent != folder for file in pictures):
+        return Source(iter(_class_record(file, folder) for file in pictures), len(pictures))
     raise GramError(f"{folder} has no form that can be read; known are: {LAYOUTS}")
 
 
@@ -170,6 +174,11 @@ def _neighbour_record(picture: Path, folder: Path) -> Record:
     text = words.read_text(encoding="utf-8", errors="replace") if words.is_file() else None
     name = str(picture.relative_to(folder))
     return Record(name, text, lambda: _read_below(folder, name))
+
+
+def _class_record(picture: Path, folder: Path) -> Record:
+    name = str(picture.relative_to(folder))
+    return Record(name, spoken(picture.parent.name), lambda: _read_below(folder, name))
 
 
 def _parquet_source(files: Sequence[Path], image: str | None, caption: str | None) -> Source:

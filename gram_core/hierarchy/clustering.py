@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from gram_core.corpus import Corpus, embed
 from gram_core.errors import GramError
-from gram_core.events import Event
+from gram_core.events import Event, pass_on
 from gram_core.hierarchy.config import ClusterConfig
 from gram_core.hierarchy.domains import find_domains
 from gram_core.hierarchy.hierarchy import Hierarchy, Ids, Topic
 from gram_core.hierarchy.sentences import embed_sentences, normalised
-from gram_core.hierarchy.topics import draw_map, find_neighbours, find_topics
+from gram_core.hierarchy.topics import draw_map, equal_captions, find_neighbours, find_topics
 from gram_core.hierarchy.words import choose_words, ranked_words, tf_idf, tokens, unclear
 from gram_core.threads import one_thread
 from gram_core.workspace import new_id
@@ -51,17 +51,20 @@ def cluster(
     config = config.chosen(len(pairs))
     _refuse_small(len(pairs), config)
 
-    sentences = np.empty(0, dtype=np.float32)
-    for event in embed_sentences(corpus, backbone, config.sentences):
-        if event.kind == "result":
-            sentences = event.result[pairs]
-        else:
-            yield event
     captions = [corpus.captions[pair] for pair in pairs]
+    supervised = config.topics == "captions"
+    # Captions that are equal have no neighbourhood; their pictures do.
+    sentences = normalised(image[pairs])
+    if not supervised:
+        embedded = yield from pass_on(embed_sentences(corpus, backbone, config.sentences))
+        sentences = embedded[pairs]
     yield Event("progress", 1, STEPS, "neighbours of captions (compiles for a minute at first)")
     neighbours = find_neighbours(sentences, config)
     yield Event("progress", 2, STEPS, "topics: UMAP (compiles at first), HDBSCAN, BERTopic")
-    labels, reduced = find_topics(captions, sentences, neighbours, config)
+    if supervised:
+        labels, reduced = equal_captions(captions, config), sentences
+    else:
+        labels, reduced = find_topics(captions, sentences, neighbours, config)
     yield Event("progress", 3, STEPS, f"{labels.max() + 1} topics; drawing their map")
     position = np.full((len(corpus), 2), np.nan, dtype=np.float32)
     position[pairs] = draw_map(sentences, reduced, neighbours, config)
@@ -69,7 +72,10 @@ def cluster(
     members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
     with one_thread():
         centroids = np.stack([_centroid(sentences[rows]) for rows in members])
-        words = _name_topics(captions, sentences, members, centroids, config)
+        if supervised:
+            words = [(captions[rows[0]], ((captions[rows[0]], 1.0),)) for rows in members]
+        else:
+            words = _name_topics(captions, sentences, members, centroids, config)
 
     topics: list[Topic] = []
     silhouettes: list[float] = []
@@ -81,7 +87,9 @@ def cluster(
         division = find_domains(normalised(image[ids]), config)
         if division.silhouette is not None:
             silhouettes.append(division.silhouette)
-        reason = division.reason or unclear(word, best, config.clear_word)
+        reason = division.reason
+        if not supervised:
+            reason = reason or unclear(word, best, config.clear_word)
         domains = tuple(ids[part] for part in division.domains)
         name = word or f"topic {len(topics)}"
         kept_words = best[: config.top_words]

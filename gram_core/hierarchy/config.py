@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from gram_core.errors import GramError
 from gram_core.hierarchy.words import CAPTION_WORDS
@@ -17,6 +18,9 @@ class ClusterConfig:
     Attributes:
         seed: the same seed gives the same hierarchy.
         drop: share of pairs left out because image and caption agree least, 0 to below 1.
+        topics: "clusters" of captions, or "captions": pairs whose captions are the same, word for
+            word, are a topic. With annotated pictures, whose captions are class names, these are
+            the supervised classes that clusters can be compared with.
         sentences: what embeds captions: "backbone" (its text features), or the name or folder of
             a Sentence-BERT model, for example "all-MiniLM-L6-v2".
         neighbours, components: of UMAP: neighbours of a caption, dimensions it is reduced to.
@@ -36,6 +40,7 @@ class ClusterConfig:
 
     seed: int = 0
     drop: float = 0.1
+    topics: Literal["clusters", "captions"] = "clusters"
     sentences: str = "backbone"
     neighbours: int = 15
     components: int = 5

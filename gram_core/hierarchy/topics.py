@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from gram_core.errors import GramError
 from gram_core.hierarchy.config import ClusterConfig
+from gram_core.names import compared
 from gram_core.threads import one_thread, threads
 
 if TYPE_CHECKING:
@@ -78,6 +80,22 @@ def find_topics(
     if found < 2:
         raise _too_few_topics(len(captions), found, config)
     return labels, np.asarray(reducer.embedding_, dtype=np.float32)
+
+
+def equal_captions(captions: Sequence[str], config: ClusterConfig) -> NDArray[np.int64]:
+    """(n,) the topic of each caption: that of the same captions, the largest is 0; smaller than a
+    topic may be is -1.
+
+    Raises:
+        GramError: fewer than two topics were found.
+    """
+    alike = [compared(caption) for caption in captions]
+    sizes = Counter(alike).most_common()
+    large = [name for name, size in sizes if size >= (config.min_topic_size or 1)]
+    if len(large) < 2:
+        raise _too_few_topics(len(captions), len(large), config)
+    numbers = {name: number for number, name in enumerate(large)}
+    return np.array([numbers.get(name, -1) for name in alike], dtype=np.int64)
 
 
 def _too_few_topics(captions: int, found: int, config: ClusterConfig) -> GramError:

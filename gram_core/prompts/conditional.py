@@ -44,7 +44,7 @@ class ConditionalContext:
             )
 
     def initial(self, backbone: Backbone, seed: int) -> Params:
-        """`text.context` `(M, d)`; `text.hidden` `(h, e)`, `text.shift` `(d, h)` and their biases."""
+        """`text.context` `(M, d)`, `text.hidden` `(h, e)`, `text.shift` `(d, h)`, their biases."""
         feature, width = backbone.embed_dim, backbone.text_width
         hidden = max(1, feature // self.narrower)
         generator = torch.Generator().manual_seed(seed)
