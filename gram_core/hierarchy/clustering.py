@@ -73,7 +73,7 @@ def cluster(
     with one_thread():
         centroids = np.stack([_centroid(sentences[rows]) for rows in members])
         if supervised:
-            words = [(captions[rows[0]], ((captions[rows[0]], 1.0),)) for rows in members]
+            words = [_only_word(captions[rows[0]]) for rows in members]
         else:
             words = _name_topics(captions, sentences, members, centroids, config)
 
@@ -129,13 +129,21 @@ def _refuse_small(pairs: int, config: ClusterConfig) -> None:
         )
 
 
+#: The word that names a topic, if one is left for it, and all its words with their scores.
+Named = tuple[str | None, tuple[tuple[str, float], ...]]
+
+
+def _only_word(caption: str) -> Named:
+    return caption, ((caption, 1.0),)
+
+
 def _name_topics(
     captions: list[str],
     sentences: NDArray[np.float32],
     members: list[Ids],
     centroids: NDArray[np.float32],
     config: ClusterConfig,
-) -> list[tuple[str | None, tuple[tuple[str, float], ...]]]:
+) -> list[Named]:
     """The word of each topic and all its words, best first, by Eq. 3."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
