@@ -53,6 +53,7 @@ class Backbone:
             self.visual = read_visual_tower(model.visual, self.mean, self.std)
         except GramError as refusal:
             self._no_visual = str(refusal)
+        self.exact: Backbone | None = None  # whose fixed features these are, if not its own
         self.visual_width: int | None = None if self.visual is None else self.visual.width
         projection = self.text.projection
         self.embed_dim = self.text.width if projection is None else projection.weight.shape[0]
@@ -101,6 +102,8 @@ class Backbone:
     @torch.no_grad()
     def encode_images(self, pixels: Tensor, batch: int = 64) -> Tensor:
         """Normalised features `(n, e)` of uint8 pixels `(n, 3, H, W)`, without prompts."""
+        if self.exact is not None:
+            return self.exact.encode_images(pixels, batch)
         features = [torch.empty(0, self.embed_dim, dtype=self.dtype, device=self.device)]
         for part in pixels.split(batch):
             if self.visual is None:
@@ -113,6 +116,8 @@ class Backbone:
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str], batch: int = 128) -> Tensor:
         """Normalised features `(n, e)` of whole texts, cut to the context length."""
+        if self.exact is not None:
+            return self.exact.encode_texts(texts, batch)
         features = torch.empty(len(texts), self.embed_dim, dtype=self.dtype, device=self.device)
         empty = torch.empty(1, 0, self.text_width, dtype=self.dtype, device=self.device)
         # Texts of like length go together: a batch is as long as its longest text.
@@ -122,6 +127,19 @@ class Backbone:
             table = self.text.text_table([texts[row] for row in rows])
             features[rows] = self.text.encode(empty, table)[0]
         return features
+
+    def bfloat16(self) -> Backbone:
+        """The same backbone, whose prompted towers multiply in bfloat16.
+
+        Prompts, norms, softmax and losses stay in float32, and so do features without prompts,
+        which are computed once and kept. Faster where the processor has such products, and not
+        exact: docs/performance.md says by how much.
+        """
+        half = copy.copy(self)
+        half.exact = self.exact or self
+        half.text = self.text.cast(torch.bfloat16)
+        half.visual = None if self.visual is None else self.visual.cast(torch.bfloat16)
+        return half
 
     def double(self) -> Backbone:
         """The same backbone in float64, for exact comparisons."""

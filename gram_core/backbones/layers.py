@@ -7,7 +7,7 @@ written out, because the fused kernels of PyTorch have no second derivative.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -20,12 +20,18 @@ from gram_core.errors import GramError
 
 @dataclass(frozen=True)
 class Linear:
-    """A frozen affine map: weight `(out, in)`, bias `(out,)` or None."""
+    """A frozen affine map: weight `(out, in)`, bias `(out,)` or None.
+
+    Rows of another precision than the weight's are multiplied in that of the weight, and come out
+    in their own.
+    """
 
     weight: Tensor
     bias: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
+        if x.dtype != self.weight.dtype:
+            return F.linear(x.to(self.weight.dtype), self.weight, self.bias).to(x.dtype)
         if x.dtype == torch.float32 and x.device.type == "cpu" and _onednn_works():
             return _FrozenProduct.apply(x, self.weight, self.bias)
         return F.linear(x, self.weight, self.bias)
@@ -34,6 +40,10 @@ class Linear:
         """The same map with output row i multiplied by `factor[i]`."""
         bias = None if self.bias is None else self.bias * factor
         return Linear(self.weight * factor[:, None], bias)
+
+    def cast(self, dtype: torch.dtype) -> Linear:
+        """The same map, its products in another precision."""
+        return Linear(self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype))
 
 
 class _FrozenProduct(torch.autograd.Function):
@@ -123,6 +133,14 @@ class Block:
         """The rows `(B, rows, d)` after this block, from what their heads attended to."""
         x = x + self.out(attended.transpose(1, 2).flatten(2))
         return x + self.contract(self.activation(self.expand(self.norm_mlp(x))))
+
+    def cast(self, dtype: torch.dtype) -> Block:
+        """The same block, the products of its linear maps in another precision.
+
+        What lies between them (norms, scores, softmax, sums) stays in the precision of the rows.
+        """
+        linear = ("query", "key_value", "out", "expand", "contract")
+        return replace(self, **{name: getattr(self, name).cast(dtype) for name in linear})
 
 
 def quick_gelu(x: Tensor) -> Tensor:

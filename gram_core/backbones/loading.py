@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 
@@ -17,7 +18,12 @@ _CONFIG = "open_clip_config.json"
 _INSTEAD = 'give "bundled", MODEL/TAG such as ViT-B-16/openai, or a folder that open_clip wrote'
 
 
-def open_backbone(name: str = "bundled", device: str = "cpu") -> Backbone:
+Precision = Literal["float32", "bfloat16"]
+
+
+def open_backbone(
+    name: str = "bundled", device: str = "cpu", precision: Precision = "float32"
+) -> Backbone:
     """A frozen CLIP by name.
 
     - `"bundled"`: the tiny one that comes with this repository;
@@ -25,8 +31,18 @@ def open_backbone(name: str = "bundled", device: str = "cpu") -> Backbone:
     - `"ViT-B-16/random"`: the same model with seeded random weights, for trials;
     - `"path/to/folder"`: an open_clip model directory.
 
-    Raises GramError where the name is unknown, a file is missing or the model cannot be prompted.
+    `precision` is that of the prompted towers' products; see `Backbone.bfloat16`. Raises GramError
+    where the name is unknown, a file is missing or the model cannot be prompted.
     """
+    if precision not in get_args(Precision):
+        raise GramError(
+            f"There is no precision {precision!r}; choose {' or '.join(get_args(Precision))}."
+        )
+    backbone = _open(name, device)
+    return backbone.bfloat16() if precision == "bfloat16" else backbone
+
+
+def _open(name: str, device: str) -> Backbone:
     if name == "bundled":
         return _open_folder(name, BUNDLED, device)
     folder = Path(name.removeprefix("local-dir:")).expanduser()

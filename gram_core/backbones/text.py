@@ -8,6 +8,7 @@ alone. All three are exact.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -78,6 +79,12 @@ class TextTower:
         self.blocks = blocks
         self.norm = norm
         self.projection = projection
+
+    def cast(self, dtype: torch.dtype) -> TextTower:
+        """The same tower, the products of its blocks in another precision."""
+        tower = copy.copy(self)
+        tower.blocks = tuple(block.cast(dtype) for block in self.blocks)
+        return tower
 
     @property
     def width(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,6 +53,12 @@ class VisualTower:
         self.projection = projection
         self.pool = pool  # "tok" or "avg"
         self.norm_pooled = norm_pooled
+
+    def cast(self, dtype: torch.dtype) -> VisualTower:
+        """The same tower, the products of its blocks in another precision."""
+        tower = copy.copy(self)
+        tower.blocks = tuple(block.cast(dtype) for block in self.blocks)
+        return tower
 
     @property
     def width(self) -> int:
