@@ -11,12 +11,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gram_core.backbones.classes import SLOT, ClassTable, Position, group_by_length
 from gram_core.backbones.layers import (
     Block,
     Linear,
@@ -28,37 +29,6 @@ from gram_core.backbones.layers import (
 )
 from gram_core.errors import GramError
 from gram_core.memory import KEPT
-
-#: Where the class name stands: after the context, in the middle of it, or before it.
-Position = Literal["end", "middle", "front"]
-_SLOT = -1
-
-
-@dataclass(frozen=True)
-class ClassTable:
-    """What the text tower needs of a list of classes, independent of any context.
-
-    Of the `tokens` learned tokens the first `shared` come before the rows of any class, followed by
-    the embedded `words` `(F, d)`; the others stand among the rows of their class, at `slots`
-    `(C, tokens - shared)`. `rows` are a class's embedded tokens, positions added and nothing but
-    positions at the slots, `(C, L, d)`; `end` is the index of [EOT] among them, `(C,)`.
-    """
-
-    names: tuple[str, ...]
-    tokens: int
-    shared: int
-    words: Tensor
-    rows: Tensor
-    slots: Tensor
-    end: Tensor
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @property
-    def prefix(self) -> int:
-        """How many rows all classes share: [SOS], learned tokens and words."""
-        return 1 + self.shared + len(self.words)
 
 
 class TextTower:
@@ -128,7 +98,7 @@ class TextTower:
         if not names:
             raise GramError("no class names were given; name at least one class")
         before = {"end": tokens, "middle": tokens // 2, "front": 0}[position]
-        leading = [] if shared else [_SLOT] * before + list(words)
+        leading = [] if shared else [SLOT] * before + list(words)
         encoded = []
         for name in names:
             words_of_name = name.replace("_", " ").strip()
@@ -141,7 +111,7 @@ class TextTower:
                     f"{tokens} this backbone has room for {room}; shorten the name or the context"
                 )
             after = len(ids) if position == "end" else len(self.tokens(words_of_name))
-            slots = [_SLOT] * (tokens - before)
+            slots = [SLOT] * (tokens - before)
             encoded.append([*leading, *ids[:after], *slots, *ids[after:]])
         if not shared:
             return self._table(tuple(names), encoded, tokens, 0, ())
@@ -165,7 +135,7 @@ class TextTower:
         ids = self._ids(
             [row + [self.tokenizer.eot_token_id] * (length - len(row)) for row in encoded]
         )
-        embedded = self.token_embedding[ids.clamp(min=0)] * (ids != _SLOT)[..., None]
+        embedded = self.token_embedding[ids.clamp(min=0)] * (ids != SLOT)[..., None]
         start = 1 + shared + len(words)
         return ClassTable(
             names,
@@ -173,8 +143,9 @@ class TextTower:
             shared,
             self.token_embedding[self._ids(list(words))],
             embedded + self.positions[start : start + length],
-            (ids == _SLOT).nonzero()[:, 1].view(len(names), tokens - shared),
+            (ids == SLOT).nonzero()[:, 1].view(len(names), tokens - shared),
             self._ids([len(row) for row in encoded]),
+            tuple(map(self._ids, group_by_length([len(row) for row in encoded]))),
         )
 
     def _ids(self, ids: Any) -> Tensor:
@@ -205,47 +176,71 @@ class TextTower:
                 f"(B, {table.tokens}, {self.width})"
             )
         batch = context.shape[0]
-        if classes is None:
-            classes = torch.arange(len(table)).expand(batch, -1)
-        end = table.end[classes]
-        count, length = classes.shape[1], int(end.max()) + 1
-        suffix = table.rows[:, :length][classes]
-        if table.slots.shape[1]:
-            suffix = _placed(suffix, table.slots[classes], context[..., table.shared :, :])
         x = self._prefix(context, table, batch)
         first = x.shape[1]
+        parts: list[_Part] = []
+        rows, begin = [x], first
+        for chosen in table.groups if classes is None else (classes,):
+            part = _Part.of(table, chosen.expand(batch, -1), begin)
+            suffix = table.rows[:, : part.length][part.classes]
+            if table.slots.shape[1]:
+                tokens = context[..., table.shared :, :]
+                if tokens.ndim == 4 and classes is None:
+                    tokens = tokens[:, chosen]
+                suffix = _placed(suffix, table.slots[part.classes], tokens)
+            rows.append(suffix.flatten(1, 2))
+            begin += rows[-1].shape[1]
+            parts.append(part)
 
         # One tensor of rows, so that every linear map is one product: the prefix, then the classes.
-        x = torch.cat([x, suffix.flatten(1, 2)], dim=1)
-        causal = _causal_mask(first + length, x)
+        x = torch.cat(rows, dim=1)
+        causal = _causal_mask(first + max(part.length for part in parts), x)
         for depth, block in enumerate(self.blocks[:-1]):
             x = _replaced(x, deep, depth)
             normed = block.norm_attention(x)
             query, (key, value) = block.queries(normed), block.keys_values(normed)
-            before = attention(
-                query[:, :, :first],
-                key[:, :, :first],
-                value[:, :, :first],
-                causal[:first, :first],
-            )
-            after = _attend_after(query[:, :, first:], key, value, first, count, causal[first:])
-            x = block.finish(x, torch.cat([before, after], dim=2))
+            attended = [
+                attention(
+                    query[:, :, :first],
+                    key[:, :, :first],
+                    value[:, :, :first],
+                    causal[:first, :first],
+                )
+            ]
+            for part in parts:
+                own, reach = slice(part.begin, part.stop), first + part.length
+                attended.append(
+                    part.attend(query[:, :, own], key, value, first, causal[first:reach, :reach])
+                )
+            x = block.finish(x, torch.cat(attended, dim=2))
 
         block = self.blocks[-1]
         x = _replaced(x, deep, len(self.blocks) - 1)
         normed = block.norm_attention(x)
         key, value = block.keys_values(normed)
-        offset = torch.arange(count, device=end.device) * length
-        chosen = (first + offset + end)[..., None].expand(-1, -1, x.shape[2])
-        query = block.queries(normed.gather(1, chosen))
-        mask = causal[first + end][:, None, :, None]
-        x = block.finish(x.gather(1, chosen), _attend_after(query, key, value, first, count, mask))
+        ends = torch.cat([part.rows_of_ends() for part in parts], dim=1)
+        ends = ends[..., None].expand(-1, -1, x.shape[2])
+        queries = block.queries(normed.gather(1, ends)).split([part.count for part in parts], dim=2)
+        attended = [
+            part.attend(
+                query,
+                key,
+                value,
+                first,
+                causal[first + part.end, : first + part.length][:, None, :, None],
+            )
+            for part, query in zip(parts, queries, strict=True)
+        ]
+        x = block.finish(x.gather(1, ends), torch.cat(attended, dim=2))
         x = self.norm(x)
-        return F.normalize(x if self.projection is None else self.projection(x), dim=-1)
+        x = F.normalize(x if self.projection is None else self.projection(x), dim=-1)
+        return x if len(parts) == 1 else x[:, torch.cat(table.groups).argsort()]
 
     def memory(self, table: ClassTable, classes: int) -> int:
         """Bytes that a differentiable pass keeps of so many classes of the table."""
         rows = table.prefix + classes * table.rows.shape[1]
+        if classes == len(table):
+            rows = table.prefix + sum(len(g) * (int(table.end[g].max()) + 1) for g in table.groups)
         return rows * len(self.blocks) * self.width * self.positions.element_size() * KEPT
 
     def _prefix(self, context: Tensor, table: ClassTable, batch: int) -> Tensor:
@@ -283,23 +278,56 @@ def _causal_mask(length: int, like: Tensor) -> Tensor:
     return mask.triu(1)
 
 
-def _attend_after(
-    query: Tensor, key: Tensor, value: Tensor, first: int, count: int, mask: Tensor
-) -> Tensor:
-    """What class rows read from the shared prefix and from the rows of their own class.
+@dataclass(frozen=True)
+class _Part:
+    """Classes `(B, K)` whose rows lie side by side in the tower, each filled up to one length.
 
-    query: `(B, h, K * q, e)`, class by class; key, value: `(B, h, first + K * L, e)`; mask
-    broadcasts to `(B, h, K, q, first + L)`. Result `(B, h, K * q, e)`.
+    `end` `(B, K)` is the index of [EOT] among a class's rows; `begin` is the first of all rows.
     """
-    query = query * query.shape[-1] ** -0.5
-    own_query, own_key, own_value = (
-        rows.unflatten(2, (count, -1)) for rows in (query, key[:, :, first:], value[:, :, first:])
-    )
-    shared = (query @ key[:, :, :first].transpose(-1, -2)).unflatten(2, (count, -1))
-    own = own_query @ own_key.transpose(-1, -2)
-    weight = torch.softmax(torch.cat([shared, own], dim=-1) + mask, dim=-1)
-    from_prefix = weight[..., :first].flatten(2, 3) @ value[:, :, :first]
-    return from_prefix + (weight[..., first:] @ own_value).flatten(2, 3)
+
+    classes: Tensor
+    end: Tensor
+    length: int
+    begin: int
+
+    @classmethod
+    def of(cls, table: ClassTable, classes: Tensor, begin: int) -> _Part:
+        end = table.end[classes]
+        return cls(classes, end, int(end.max()) + 1, begin)
+
+    @property
+    def count(self) -> int:
+        return int(self.classes.shape[1])
+
+    @property
+    def stop(self) -> int:
+        return self.begin + self.count * self.length
+
+    def rows_of_ends(self) -> Tensor:
+        """Where the classes' [EOT] are among all rows, `(B, K)`."""
+        offset = torch.arange(self.count, device=self.end.device) * self.length
+        return self.begin + offset + self.end
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, first: int, mask: Tensor) -> Tensor:
+        """What class rows read from the shared prefix and from the rows of their own class.
+
+        query: `(B, h, K * q, e)`, class by class; key, value: those of all rows, of which the
+        `first` are shared; mask broadcasts to `(B, h, K, q, first + L)`. Result `(B, h, K * q, e)`.
+        """
+        query = query * query.shape[-1] ** -0.5
+        own_query, own_key, own_value = (
+            rows.unflatten(2, (self.count, -1))
+            for rows in (
+                query,
+                key[:, :, self.begin : self.stop],
+                value[:, :, self.begin : self.stop],
+            )
+        )
+        shared = (query @ key[:, :, :first].transpose(-1, -2)).unflatten(2, (self.count, -1))
+        own = own_query @ own_key.transpose(-1, -2)
+        weight = torch.softmax(torch.cat([shared, own], dim=-1) + mask, dim=-1)
+        from_prefix = weight[..., :first].flatten(2, 3) @ value[:, :, :first]
+        return from_prefix + (weight[..., first:] @ own_value).flatten(2, 3)
 
 
 def read_text_tower(model: Any, tokenizer: Any) -> TextTower:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gram_core.backbones.text import Position
+from gram_core.backbones.classes import Position
 from gram_core.errors import GramError
 from gram_core.prompts.cache import Cache
 from gram_core.prompts.conditional import ConditionalContext

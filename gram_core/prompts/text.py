@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gram_core.backbones.text import Position
+from gram_core.backbones.classes import Position
 from gram_core.errors import GramError
 from gram_core.prompts.params import CONTEXT, Params, deep
 from gram_core.prompts.templates import templates

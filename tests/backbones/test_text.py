@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gram_core.backbones import Backbone, ClassTable, open_backbone
+from gram_core.backbones.classes import group_by_length
 from gram_core.errors import GramError
 
 CheckDerivatives = Callable[[Callable[[Tensor], Tensor], Tensor], None]
@@ -139,6 +140,27 @@ def test_table_cuts_after_the_longest_class(tiny_backbone: Backbone) -> None:
     assert table.end[:2].tolist() == lengths
     assert table.rows.shape == (4, int(table.end.max()) + 1, tiny_backbone.text_width)
     assert len(table) == 4
+
+
+def test_classes_go_in_the_cheapest_groups_of_like_length() -> None:
+    lengths = [3, 9, 3, 4, 3, 9]
+    assert group_by_length(lengths, 0) == [[0, 2, 4], [3], [1, 5]]
+    assert group_by_length(lengths, 4) == [[0, 2, 3, 4], [1, 5]]
+    assert group_by_length(lengths, 100) == [[0, 1, 2, 3, 4, 5]]
+    assert group_by_length([5, 5], 0) == [[0, 1]]
+
+
+def test_no_class_is_filled_up_to_a_much_longer_one(exact: Backbone) -> None:
+    names = ["cat"] * 40 + ["an old wooden sailing ship"] * 10 + ["dog"] * 40
+    table = exact.text.class_table(names, 4)
+    assert sorted(map(len, table.groups)) == [10, 80]
+    context = random_context(exact, 2, 4)
+    every = torch.arange(len(names)).expand(2, -1)
+    together = exact.text.encode(context, table)
+    torch.testing.assert_close(
+        together, exact.text.encode(context, table, every), atol=1e-12, rtol=0
+    )
+    assert exact.text.memory(table, 90) < exact.text.memory(table, 89)
 
 
 @pytest.mark.parametrize(
