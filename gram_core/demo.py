@@ -151,8 +151,9 @@ def _meta_train(
     exclude = words_of(
         name for card in bundled_sets() if card.role == "test" for name in card.classes
     )
-    config = MetaConfig.for_method(build_method(method), **plan.meta[method], exclude=exclude)
-    run = meta_train_run(workspace, hierarchy.id, method, config)
+    prompted = build_method(method)
+    config = MetaConfig.for_method(prompted, **plan.meta[method], exclude=exclude)
+    run = meta_train_run(workspace, hierarchy.id, prompted, config)
     label = f"meta-training {NAMES[method][1]}"
     yield from _in_background(run, meta_train_work(workspace), label)
     return run

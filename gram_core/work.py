@@ -1,9 +1,9 @@
 """What runs do, told by their configuration alone: started from the command line or by the app,
 resumed by either.
 
-    cluster      {corpus, backbone, limit?, config?}                → a hierarchy
-    meta-train   {hierarchy, method, tokens, rule, meta}            → an initialisation in the run
-    adapt        {data, method, rule, initialisation, …, adapt}     → a classifier
+    cluster      {corpus, backbone, limit?, config?}                   → a hierarchy
+    meta-train   {hierarchy, method, options, rule, precision, meta}   → an initialisation
+    adapt        {data, method, options, rule, initialisation, … adapt} → a classifier
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from gram_core.adaptation import AdaptConfig
     from gram_core.backbones import Backbone
+    from gram_core.backbones.loading import Precision
     from gram_core.hierarchy import ClusterConfig, Hierarchy
     from gram_core.meta import Initialisation, MetaConfig
     from gram_core.prompts import ImageBank, Method, Params
@@ -69,17 +70,22 @@ def cluster_work(workspace: Workspace) -> Work:
 
 
 def meta_train_run(
-    workspace: Workspace, hierarchy: str, method: str, config: MetaConfig, tokens: int = 4
+    workspace: Workspace,
+    hierarchy: str,
+    method: Method,
+    config: MetaConfig,
+    precision: Precision = "float32",
 ) -> Run:
     """A new run for `meta_train_work`."""
     settings = {
         "hierarchy": hierarchy,
-        "method": method,
-        "tokens": tokens,
+        "method": method.name,
+        "options": dict(method.options),
         "rule": config.rule,
+        "precision": precision,
         "meta": asdict(config),
     }
-    return Run.create(workspace, "meta-train", settings, f"{method}-{config.rule}")
+    return Run.create(workspace, "meta-train", as_json(settings), f"{method.name}-{config.rule}")
 
 
 def meta_train_work(workspace: Workspace) -> Work:
@@ -96,8 +102,8 @@ def meta_train_work(workspace: Workspace) -> Work:
         settings = run.config
         yield Event("progress", message="opening hierarchy, backbone and pictures")
         hierarchy = Hierarchy.open(workspace, settings["hierarchy"])
-        backbone = open_backbone(hierarchy.backbone_name)
-        method = build_method(settings["method"], tokens=settings["tokens"])
+        backbone = open_backbone(hierarchy.backbone_name, precision=settings["precision"])
+        method = build_method(settings["method"], **settings["options"])
         # there already, unless the backbone was changed or the cache deleted since
         yield from pass_on(embed(hierarchy.open_corpus(workspace), backbone))
         images = corpus_bank(workspace, hierarchy, backbone, method)
@@ -114,11 +120,14 @@ def adapt_run(
     data: str,
     config: AdaptConfig,
     *,
-    method: str | None = None,
+    method: Method | None = None,
     rule: str | None = None,
+    rule_options: dict[str, Any] | None = None,
     initialisation: str | None = None,
     backbone: str = "bundled",
+    precision: Precision = "float32",
     shots: int = 16,
+    views: int = 0,
     base_only: bool = False,
     source: str | None = None,
     test_share: float = 0.5,
@@ -127,30 +136,50 @@ def adapt_run(
     """A new run for `adapt_work`.
 
     `method` and `rule` are those of the `initialisation` (a finished meta-train run) where None is
-    given; without one they are coop and raw, on `backbone`. `base_only` learns the first half of
-    the classes and measures the others as new ones. `classifier` is the id of what is made. Raises
-    GramError where that is taken or is no id, and for the rule gram without an initialisation.
+    given; without one they are coop and raw, on `backbone`. Another method than the
+    initialisation's has its own start, and the initialisation gives the regulator alone.
+    `base_only` learns the first half of the classes and measures the others as new ones. Each epoch
+    shows each image in one of `views` augmented forms (0: as it is). `classifier` is the id of what
+    is made. Raises GramError where that is taken or is no id, for the rule gram without an
+    initialisation, and for base_only with contexts of each class.
     """
-    if rule == "gram" and initialisation is None:
-        raise GramError("The rule gram needs a meta-trained regulator; give --init RUN.")
+    from gram_core.gradients import build_rule
+    from gram_core.prompts import build_method
+
+    of_start = Run.open(workspace, initialisation).config if initialisation else {}
+    if method is None:
+        method = build_method(of_start.get("method", "coop"), **of_start.get("options", {}))
+    rule = rule or of_start.get("rule", "raw")
+    options = rule_options or {}
+    if "gram" not in rule.split("+"):
+        build_rule(rule, **options)  # refuses what is none
+    elif initialisation is None:
+        raise GramError(f"The rule {rule} needs a meta-trained regulator; give --init RUN.")
     if classifier is not None:
         workspace.check_free("classifiers", classifier)
-    of_start = Run.open(workspace, initialisation).config if initialisation else {}
-    method = method or of_start.get("method", "coop")
+    if base_only and method.text.class_specific:
+        raise GramError(
+            "A context of each class says nothing of new classes; learn all classes, or leave out "
+            "class_specific."
+        )
     settings = {
         "data": data,
-        "method": method,
-        "rule": rule or of_start.get("rule", "raw"),
+        "method": method.name,
+        "options": dict(method.options),
+        "rule": rule,
+        "rule_options": options,
         "initialisation": initialisation,
         "backbone": backbone,
+        "precision": precision,
         "shots": shots,
+        "views": views,
         "base_only": base_only,
         "source": source,
         "test_share": test_share,
         "classifier": classifier,
         "adapt": asdict(config),
     }
-    return Run.create(workspace, "adapt", settings, f"{Path(data).name}-{method}")
+    return Run.create(workspace, "adapt", as_json(settings), f"{Path(data).name}-{method.name}")
 
 
 def adapt_work(workspace: Workspace) -> Work:
@@ -166,7 +195,7 @@ def adapt_work(workspace: Workspace) -> Work:
         from gram_core.adaptation import AdaptConfig, adapt
         from gram_core.backbones import open_backbone
         from gram_core.classifier import PromptedClassifier
-        from gram_core.datasets import TEST, load_set
+        from gram_core.datasets import TEST, load_set, with_views
         from gram_core.evaluation import accuracies
         from gram_core.gradients import build_rule
         from gram_core.prompts import build_method
@@ -174,17 +203,19 @@ def adapt_work(workspace: Workspace) -> Work:
         settings = run.config
         config = AdaptConfig.from_dict(settings["adapt"])
         yield Event("progress", message="opening the backbone")
+        method = build_method(settings["method"], **settings["options"])
+        phi, form, theta = None, "blend", None
         if settings["initialisation"]:
             found, backbone = open_initialisation(workspace, settings["initialisation"])
-            same = settings["method"] == found.method_name  # with its number of tokens
-            method = found.method() if same else build_method(settings["method"])
-            found.check(backbone, method)
-            rule = build_rule(settings["rule"], found.phi, found.form)
-            start = found.theta
+            found.check(backbone, found.method())
+            phi, form = found.phi, found.form
+            theta = found.theta if method == found.method() else None
         else:
             backbone = open_backbone(settings["backbone"])
-            method, rule = build_method(settings["method"]), build_rule(settings["rule"])
-            start = method.initial(backbone, config.seed)
+        if settings["precision"] == "bfloat16":
+            backbone = backbone.bfloat16()
+        rule = build_rule(settings["rule"], phi, form, **settings["rule_options"])
+        start = method.initial(backbone, config.seed) if theta is None else theta
 
         yield Event("progress", message=f"reading {settings['data']}")
         labelled = load_set(settings["data"], backbone, settings["test_share"])
@@ -194,7 +225,10 @@ def adapt_work(workspace: Workspace) -> Work:
             sides = {"accuracy": learned}
         sources = [settings["source"]]
         support = labelled.supports(settings["shots"], [(config.seed, *sources)], learned)
-        constants = method.constants(backbone, labelled.classes, labelled.bank)
+        bank = labelled.bank
+        if settings["views"]:
+            bank, support = with_views(bank, support, backbone, settings["views"], config.seed)
+        constants = method.constants(backbone, labelled.classes, bank)
 
         def evaluate(params: Params) -> dict[str, np.ndarray]:
             known = sources if settings["source"] else None
@@ -213,6 +247,7 @@ def adapt_work(workspace: Workspace) -> Work:
         about = {
             "data": labelled.name,
             "rule": rule.name,
+            "rule_options": dict(rule.options),
             "init": settings["initialisation"],
             "run": run.id,
             "metrics": as_json(metrics),
@@ -257,7 +292,7 @@ def corpus_bank(
 
     corpus = hierarchy.open_corpus(workspace)
     features = torch.from_numpy(np.array(corpus.features(backbone)[0]))
-    if method.visual.images_at_once is None:
+    if not method.visual.reads_pixels:
         return ImageBank(features=features)
     with warnings.catch_warnings():
         # The pixels stay a read-only map of a file; nobody writes to a bank.

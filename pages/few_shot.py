@@ -8,10 +8,11 @@ import ui
 from gram_core.errors import GramError
 from gram_core.jobs import JOBS
 from gram_core.runs import Run
+from gram_core.titles import METHOD_TITLES
 from ui import gallery, races
 from ui.draft import Draft, DraftClass, hold_out
 from ui.pictures import SUFFIXES, read_picture, sample_pictures
-from ui.words import METHOD_TITLES, count, escaped
+from ui.words import METHOD_NOTES, count, escaped
 from ui.work import start_race
 
 workspace = ui.page(
@@ -207,7 +208,7 @@ def tune(draft: Draft) -> None:
     else:
         method = second.selectbox(
             "Method",
-            list(METHOD_TITLES),
+            list(METHOD_NOTES),
             format_func=METHOD_TITLES.__getitem__,
         )
         with first:

@@ -11,8 +11,9 @@ from gram_core import plots
 from gram_core.jobs import JOBS
 from gram_core.plots import GRAM, RAW, ZERO_SHOT, Line
 from gram_core.runs import Run
+from gram_core.titles import METHOD_TITLES, PROMPTED
 from ui.pictures import sample_pictures
-from ui.words import METHOD_NOTES, METHOD_TITLES, ago, percent
+from ui.words import METHOD_NOTES, ago, percent
 from ui.work import start_meta_training, words_of_test_sets
 
 workspace = ui.page(
@@ -41,11 +42,9 @@ def recommended(method: str, preset: Any) -> dict[str, int]:
 def settings(found: dict[str, str]) -> None:
     """The form and its button."""
     hierarchy = st.selectbox("Topics of", list(found), format_func=found.__getitem__)
-    method = st.segmented_control(
+    method = st.selectbox(
         "Method",
-        list(METHOD_TITLES),
-        default="coop",
-        required=True,
+        PROMPTED,
         format_func=METHOD_TITLES.__getitem__,
         key="method",
         persist_state="session",

@@ -13,8 +13,9 @@ from gram_core import plots
 from gram_core.errors import GramError
 from gram_core.jobs import JOBS, being_worked_on
 from gram_core.runs import Run
+from gram_core.titles import METHOD_TITLES
 from gram_core.workspace import KINDS, SINGULAR, Artefact, Workspace
-from ui.words import KIND_TITLES, METHOD_TITLES, ago, duration
+from ui.words import KIND_TITLES, ago, duration
 
 workspace = ui.page("Runs", "Everything that was made in this workspace. It stays after a restart.")
 

@@ -11,11 +11,12 @@ import streamlit as st
 from gram_core import plots
 from gram_core.plots import GRAM, RAW, ZERO_SHOT
 from gram_core.runs import Run
+from gram_core.titles import METHOD_TITLES, row_title
 from gram_core.workspace import Workspace
 from ui import gallery
 from ui.frame import plain_errors, state_line
 from ui.pictures import SUFFIXES, Picture, read_picture, sample_pictures
-from ui.words import METHOD_TITLES, ago, percent
+from ui.words import ago, percent
 
 if TYPE_CHECKING:
     from gram_core.classifier import PromptedClassifier
@@ -33,10 +34,10 @@ def initialisation_label(run: Run) -> str:
 
 def lane_names(run: Run) -> dict[str, str]:
     """What the lanes of a race are called."""
-    method = METHOD_TITLES.get(run.config["method"], run.config["method"])
-    names = {"zero": "Zero-shot", "raw": method}
+    method = run.config["method"]
+    names = {"zero": METHOD_TITLES["zero-shot"], "raw": row_title(method)}
     if run.config["initialisation"]:
-        names["gram"] = f"{method} + GRAM"
+        names["gram"] = row_title(method, "gram")
     return names
 
 

@@ -18,11 +18,15 @@ KIND_TITLES = {
     "study": "Study",
     "demo": "Demo",
 }
-METHOD_TITLES = {"coop": "CoOp", "vpt": "VPT", "ivlp": "IVLP"}
 METHOD_NOTES = {
     "coop": "learns the words before the class name",
+    "cocoop": "learns such words, and how each picture changes them",
+    "language-deep": "learns words for every layer of the text tower",
     "vpt": "learns tokens beside the picture's patches",
-    "ivlp": "learns both; with GRAM this is UNIGRAM",
+    "vpt-deep": "learns such tokens for every layer of the image tower",
+    "ivlp": "learns words and tokens; with GRAM this is UNIGRAM",
+    "maple": "learns words for many layers, and how tokens for the picture follow from them",
+    "tip-adapter-f": "lets your pictures vote, and tunes what they stand for",
 }
 BadgeColour = Literal["gray", "blue", "green", "red", "orange"]
 STATE_BADGES: dict[str, tuple[BadgeColour, str]] = {

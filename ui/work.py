@@ -48,8 +48,9 @@ def start_meta_training(
     from gram_core.meta import MetaConfig
     from gram_core.prompts import build_method
 
-    config = MetaConfig.for_method(build_method(method, tokens=tokens), **settings)
-    run = meta_train_run(workspace, hierarchy, method, config, tokens)
+    prompted = build_method(method, tokens=tokens)
+    config = MetaConfig.for_method(prompted, **settings)
+    run = meta_train_run(workspace, hierarchy, prompted, config)
     JOBS.start(run, meta_train_work(workspace))
     return run
 

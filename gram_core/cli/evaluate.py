@@ -14,6 +14,7 @@ from gram_core.errors import GramError
 from gram_core.events import Event, pass_on
 from gram_core.names import forms
 from gram_core.runs import Run
+from gram_core.titles import METHOD_TITLES, PROMPTED
 from gram_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -34,7 +35,14 @@ def register(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--data", nargs="+", required=True, help="bundled sets or folders")
     verb.add_argument(
-        "--methods", nargs="+", default=["zero-shot", "coop"], help="zero-shot, coop, vpt, ivlp"
+        "--methods",
+        nargs="+",
+        default=["zero-shot", "coop"],
+        metavar="METHOD",
+        help=f"{', '.join(METHOD_TITLES)}; with a gradient rule as in coop+prograd",
+    )
+    verb.add_argument(
+        "--published", action="store_true", help="each method by its published recipe"
     )
     verb.add_argument(
         "--init",
@@ -54,7 +62,7 @@ def register(verbs: Any, common: argparse.ArgumentParser) -> None:
         "study", parents=[common], help="GRAM against every simpler explanation of what it gains"
     )
     verb.add_argument("corpus", nargs="?", default="bundled", help="to meta-train on")
-    verb.add_argument("--method", choices=("coop", "vpt", "ivlp"), default="coop")
+    verb.add_argument("--method", choices=PROMPTED, default="coop")
     verb.add_argument("--quick", action="store_true", help="zero-shot, plain and GRAM alone")
     verb.add_argument("--resume", metavar="RUN", help="go on with a stopped study")
     add_settings(verb, "StudyConfig")
@@ -72,16 +80,24 @@ def _base_to_new(options: argparse.Namespace, workspace: Workspace, console: Con
 
     if options.seeds < 1:
         raise GramError(f"--seeds is {options.seeds}; give at least 1.")
-    adapt = configured(AdaptConfig, read_settings(options.settings))
+    settings = read_settings(options.settings)
+    adapt = configured(AdaptConfig, settings)
+    recipes = {
+        name: AdaptConfig.published(name.split("+")[0], options.shots, **settings)
+        for name in (options.methods if options.published else ())
+    }
     config = {
         "protocol": "base-to-new",
         "data": options.data,
         "methods": options.methods,
+        "published": options.published,
         "initialisations": options.init,
         "seeds": options.seeds,
         "shots": options.shots,
         "adapt": asdict(adapt),
     }
+
+    methods = list(dict.fromkeys(options.methods))
 
     def work(run: Run) -> Iterator[Event]:
         from gram_core.backbones import open_backbone
@@ -94,7 +110,8 @@ def _base_to_new(options: argparse.Namespace, workspace: Workspace, console: Con
         starts = [open_initialisation(workspace, run) for run in options.init]
         backbone = starts[0][1] if starts else open_backbone(options.backbone)
         trained = dict(zip(options.init, (found for found, _ in starts), strict=True))
-        contenders = _contenders(options.methods, trained, backbone, adapt)
+        contenders = [_plain(name, recipes.get(name, adapt)) for name in methods]
+        contenders += _meta_trained(trained, backbone, adapt)
         outcomes, notes = [], []
         for data in options.data:
             yield Event("progress", message=f"reading {data}")
@@ -113,21 +130,27 @@ def _base_to_new(options: argparse.Namespace, workspace: Workspace, console: Con
         )
         yield Event("result", result=report)
 
-    name = "-".join(options.methods)
+    name = "-".join(methods)
     _report(console, Run.create(workspace, "evaluate", config, name), work, "evaluation")
 
 
-def _contenders(
-    methods: list[str],
-    trained: dict[str, Initialisation],
-    backbone: Backbone,
-    adapt: AdaptConfig,
-) -> list[Contender]:
-    """The rows: plain methods, then initialisations (by run), those of one kind as one row."""
+def _plain(name: str, adapt: AdaptConfig) -> Contender:
+    """The row of a method, or of a method and a rule: "coop+prograd"."""
     from gram_core.evaluation import Contender
+    from gram_core.gradients import build_rule
     from gram_core.prompts import build_method
 
-    rows = [Contender.plain(name, build_method(name), adapt) for name in dict.fromkeys(methods)]
+    method, _, rule = name.partition("+")
+    return Contender.plain(name, build_method(method), adapt, build_rule(rule or "raw"))
+
+
+def _meta_trained(
+    trained: dict[str, Initialisation], backbone: Backbone, adapt: AdaptConfig
+) -> list[Contender]:
+    """The rows of initialisations (by run), those of one kind as one row."""
+    from gram_core.evaluation import Contender
+
+    rows = []
     groups: dict[str, list[str]] = {}
     for run, found in trained.items():
         settings = found.about.get("config", {}) | {"seed": None}

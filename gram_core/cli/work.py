@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gram_core.cli.console import Console
 from gram_core.errors import GramError
 from gram_core.runs import Run
+from gram_core.titles import METHOD_TITLES, PROMPTED
 from gram_core.workspace import Workspace
 
-METHODS = ("coop", "vpt", "ivlp")
+if TYPE_CHECKING:
+    from gram_core.prompts import Method
 
 
 def register(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -35,10 +38,19 @@ def register(verbs: Any, common: argparse.ArgumentParser) -> None:
     verb = verbs.add_parser("meta-train", parents=[common], help="learn a start and a regulator")
     verb.add_argument("corpus", nargs="?", help="a clustered corpus (its newest hierarchy)")
     verb.add_argument("--hierarchy", metavar="ID", help="instead of the corpus' newest one")
-    verb.add_argument("--method", choices=METHODS, default="coop")
-    verb.add_argument("--tokens", type=int, default=4)
+    verb.add_argument("--method", choices=PROMPTED, default="coop")
+    add_method_options(verb)
     verb.add_argument("--rule", choices=("gram", "raw"), default="gram")
-    verb.add_argument("--preset", choices=("trajectory", "paper"), default="trajectory")
+    verb.add_argument(
+        "--preset", choices=("trajectory", "paper", "pretraining"), default="trajectory"
+    )
+    verb.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        metavar="PART",
+        help="an ablation: domain-shift, regulator, meta-learning or clustering",
+    )
     verb.add_argument("--steps", type=int, help="meta steps")
     verb.add_argument("--seed", type=int, default=0)
     verb.add_argument(
@@ -53,10 +65,22 @@ def register(verbs: Any, common: argparse.ArgumentParser) -> None:
 
     verb = verbs.add_parser("adapt", parents=[common], help="make a classifier of a few images")
     verb.add_argument("data", help="a folder with one sub-folder per class, or a bundled set")
-    verb.add_argument("--method", choices=METHODS, help="default: coop, or that of --init")
-    verb.add_argument("--rule", choices=("raw", "gram"), help="default: raw, or gram with --init")
+    verb.add_argument(
+        "--method", choices=tuple(METHOD_TITLES), help="default: coop, or that of --init"
+    )
+    add_method_options(verb)
+    verb.add_argument(
+        "--rule",
+        help="raw, prograd, gram (with --init), clip, or several joined by +; default: raw, or "
+        "that of --init",
+    )
+    add_pairs(verb, "--rule-option", "rule_options", "of the rule: weight, template, norm")
     verb.add_argument("--init", metavar="RUN", help="a finished meta-train run")
     verb.add_argument("--shots", type=int, default=16, help="images of each class to learn from")
+    verb.add_argument("--views", type=int, default=0, help="augmented forms of each of them")
+    verb.add_argument(
+        "--published", action="store_true", help="the method's published epochs, rate and schedule"
+    )
     verb.add_argument("--classes", choices=("all", "base"), default="all", help="to learn")
     verb.add_argument("--source", help="the domain to learn from (default: any)")
     verb.add_argument("--test-share", type=float, default=0.5, help="held out, without test folder")
@@ -75,23 +99,43 @@ def register(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def add_settings(verb: argparse.ArgumentParser, of: str) -> None:
     """Adds `--set KEY=VALUE …`, for the settings that have no option of their own."""
+    add_pairs(verb, "--set", "settings", f"other settings: the fields of {of}")
+
+
+def add_method_options(verb: argparse.ArgumentParser) -> None:
+    """Adds `--option KEY=VALUE …` of the method, `--tokens` and `--precision`."""
+    verb.add_argument("--tokens", type=int, help="prompt tokens of each prompted tower")
+    add_pairs(verb, "--option", "options", "of the method: depth, words, position, template, …")
     verb.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="settings",
-        help=f"other settings: the fields of {of}",
+        "--precision",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of the towers' products: bfloat16 is faster on some processors, and not exact",
     )
 
 
+def add_pairs(verb: argparse.ArgumentParser, option: str, into: str, words: str) -> None:
+    """Adds an option that takes KEY=VALUE, once or several times."""
+    verb.add_argument(option, nargs="+", default=[], metavar="KEY=VALUE", dest=into, help=words)
+
+
+def chosen_method(name: str, options: argparse.Namespace) -> Method:
+    """The method of `--method`, `--tokens` and `--option`."""
+    from gram_core.prompts import build_method
+
+    values = read_settings(options.options)
+    if options.tokens is not None:
+        values["tokens"] = options.tokens
+    return build_method(name, **values)
+
+
 def read_settings(pairs: list[str]) -> dict[str, Any]:
-    """The settings of `--set`: values as JSON where they are JSON, else as text."""
+    """The settings of KEY=VALUE pairs: values as JSON where they are JSON, else as text."""
     settings: dict[str, Any] = {}
     for pair in pairs:
         key, sign, text = pair.partition("=")
         if not (key and sign):
-            raise GramError(f"--set takes KEY=VALUE, not {pair!r}.")
+            raise GramError(f"A setting is KEY=VALUE, not {pair!r}.")
         try:
             value = json.loads(text)
         except ValueError:
@@ -174,7 +218,6 @@ def _meta_train(options: argparse.Namespace, workspace: Workspace, console: Cons
 
 def _new_run(options: argparse.Namespace, workspace: Workspace) -> Run:
     from gram_core.meta import MetaConfig, TaskConfig
-    from gram_core.prompts import build_method
     from gram_core.work import meta_train_run
 
     if not (options.corpus or options.hierarchy):
@@ -186,9 +229,9 @@ def _new_run(options: argparse.Namespace, workspace: Workspace) -> Run:
     settings["exclude"] = (*exclude, *tested)
     if options.steps is not None:
         settings["steps"] = options.steps
-    method = build_method(options.method, tokens=options.tokens)
-    config = MetaConfig.for_method(method, options.preset, **settings)
-    return meta_train_run(workspace, hierarchy, options.method, config, options.tokens)
+    method = chosen_method(options.method, options)
+    config = MetaConfig.for_method(method, options.preset, tuple(options.without), **settings)
+    return meta_train_run(workspace, hierarchy, method, config, options.precision)
 
 
 def newest_hierarchy(workspace: Workspace, corpus: str) -> str:
@@ -219,16 +262,24 @@ def _adapt(options: argparse.Namespace, workspace: Workspace, console: Console) 
     from gram_core.evaluation import harmonic
     from gram_core.work import adapt_run, adapt_work
 
+    name = options.method
+    if name is None and (options.published or options.options or options.tokens):
+        name = Run.open(workspace, options.init).config["method"] if options.init else "coop"
     settings = {"seed": options.seed, "evaluate_every": 1, **read_settings(options.settings)}
+    if options.published:
+        settings = asdict(AdaptConfig.published(name, options.shots)) | settings
     run = adapt_run(
         workspace,
         options.data,
         configured(AdaptConfig, settings),
-        method=options.method,
+        method=chosen_method(name, options) if name else None,
         rule=options.rule,
+        rule_options=read_settings(options.rule_options),
         initialisation=options.init,
         backbone=options.backbone,
+        precision=options.precision,
         shots=options.shots,
+        views=options.views,
         base_only=options.classes == "base",
         source=options.source,
         test_share=options.test_share,

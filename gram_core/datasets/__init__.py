@@ -8,6 +8,7 @@ from gram_core.backbones import Backbone
 from gram_core.datasets.bundled import SetCard, bundled_sets, load_bundled, words_of
 from gram_core.datasets.folders import find_classes, load_folder
 from gram_core.datasets.labelled import POOL, TEST, LabelledSet, Problem
+from gram_core.datasets.views import with_views
 from gram_core.errors import GramError
 from gram_core.names import spoken
 
@@ -22,6 +23,7 @@ __all__ = [
     "load_bundled",
     "load_folder",
     "load_set",
+    "with_views",
     "words_of",
 ]
 

@@ -37,9 +37,15 @@ class Contender:
     config: AdaptConfig = field(default_factory=AdaptConfig)
 
     @classmethod
-    def plain(cls, name: str, method: Method, config: AdaptConfig | None = None) -> Contender:
-        """A method without meta-training: its own start, raw gradients."""
-        return cls(name, method, ((None, Raw()),), config or AdaptConfig())
+    def plain(
+        cls,
+        name: str,
+        method: Method,
+        config: AdaptConfig | None = None,
+        rule: Rule | None = None,
+    ) -> Contender:
+        """A method from its own start, by raw gradients unless a rule is given."""
+        return cls(name, method, ((None, rule or Raw()),), config or AdaptConfig())
 
     @classmethod
     def meta_trained(
@@ -72,7 +78,7 @@ class Contender:
 
     def epochs(self, backbone: Backbone) -> int:
         """Epochs of one adaptation; none where there is nothing to adapt."""
-        return self.config.epochs if self.method.initial(backbone) else 0
+        return self.config.epochs if self.method.learns(backbone) else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +146,15 @@ def base_to_new(
     knows base names only, that of new classes new names only. `evaluate_at` are epochs to evaluate
     besides the last.
 
-    Raises GramError for a set that has fewer than two base or two new classes.
+    Raises GramError for a set that has fewer than two base or two new classes, and for a method
+    whose classes have contexts of their own.
     """
+    for contender in contenders:
+        if contender.method.text.class_specific:
+            raise GramError(
+                f"{contender.name} learns a context of each class, which says nothing of new ones; "
+                "leave it out, or leave out class_specific."
+            )
     if len(labelled.new) < 2:
         raise GramError(
             f"{labelled.name!r} has {len(labelled.classes)} classes: {len(labelled.base)} base and "

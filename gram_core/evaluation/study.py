@@ -25,9 +25,10 @@ from gram_core.hierarchy import Hierarchy
 from gram_core.meta import Initialisation, MetaConfig, meta_train
 from gram_core.prompts import ImageBank, Method, build_method
 from gram_core.settings import check_kinds
+from gram_core.titles import PROMPTED, row_title
 from gram_core.workspace import as_json, write_json
 
-NAMES = {"coop": ("CoOp", "CoOp + GRAM"), "vpt": ("VPT", "VPT + GRAM"), "ivlp": ("IVLP", "UNIGRAM")}
+NAMES = {method: (row_title(method), row_title(method, "gram")) for method in PROMPTED}
 ZERO_SHOT = "zero-shot"
 
 

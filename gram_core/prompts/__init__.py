@@ -16,9 +16,10 @@ from gram_core.prompts.params import (
     tower_of,
     unstack_params,
 )
-from gram_core.prompts.registry import METHODS, PROMPTED, build_method
+from gram_core.prompts.registry import METHODS, build_method
 from gram_core.prompts.text import Context, FixedText
 from gram_core.prompts.visual import PlainImages, VisualTokens
+from gram_core.titles import PROMPTED
 
 __all__ = [
     "METHODS",

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from gram_core.errors import GramError
-from gram_core.memory import BUDGET
 from gram_core.prompts.affine import affine, linear_start
 from gram_core.prompts.params import CONTEXT, Params
 from gram_core.prompts.text import Context
@@ -72,18 +71,6 @@ class ConditionalContext:
             raise GramError(
                 "The class features of this method are different for every image; give images."
             )
-        if torch.is_grad_enabled():
-            return self._features(params, constants, classes, images)
-        _, each = self.memory(
-            constants, len(constants.text) if classes is None else classes.shape[1]
-        )
-        at_once = max(1, BUDGET // max(1, each * len(images)))
-        parts = images.split(at_once, dim=1)
-        return torch.cat([self._features(params, constants, classes, part) for part in parts], 1)
-
-    def _features(
-        self, params: Params, constants: Constants, classes: Tensor | None, images: Tensor
-    ) -> Tensor:
         hidden = torch.relu(affine(images, params, _HIDDEN))
         shift = affine(hidden, params, _SHIFT)
         contexts = (params[CONTEXT][:, None] + shift[:, :, None]).flatten(0, 1)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gram_core.errors import GramError
+from gram_core.memory import BUDGET
 from gram_core.names import compared, spoken
 from gram_core.prompts.cache import Cache
 from gram_core.prompts.coupled import Coupling
@@ -224,6 +225,14 @@ class Method:
         `params` has the task axis: `(B, M, d)`.
         """
         images = self.image_features(params, constants, batch.images)
+        count = len(constants.class_names) if batch.classes is None else batch.classes.shape[1]
+        _, each = self.text.memory(constants, count)
+        if torch.is_grad_enabled() or each * images[..., 0].numel() <= BUDGET:
+            return self._logits(params, constants, batch, images)
+        parts = images.split(max(1, BUDGET // (each * len(images))), dim=1)
+        return torch.cat([self._logits(params, constants, batch, part) for part in parts], dim=1)
+
+    def _logits(self, params: Params, constants: Constants, batch: Batch, images: Tensor) -> Tensor:
         classes = self.text.features(params, constants, batch.classes, images)
         if classes.ndim == 4:
             cosines = (classes @ images[..., None])[..., 0]

@@ -101,8 +101,6 @@ METHODS: dict[str, Callable[..., Method]] = {
     "ivlp": ivlp,
     "maple": maple,
 }
-#: Those that learn prompt tokens, which meta-training can give a start and a regulator.
-PROMPTED = tuple(name for name in METHODS if not name.startswith(("zero-shot", "tip-adapter")))
 
 
 def build_method(name: str, **options: Any) -> Method:

@@ -18,12 +18,12 @@ from gram_core.prompts import (
     Params,
     PlainImages,
     build_method,
-    conditional,
     repeat_params,
     stack_params,
     token_keys,
     visual,
 )
+from gram_core.prompts import method as method_module
 
 NAMES = ["cat", "fire engine", "tree"]
 
@@ -149,7 +149,7 @@ def test_other_classes_and_images_are_as_if_made_anew(double: Backbone, bank: Im
 def test_passes_in_pieces_give_the_whole(
     double: Backbone, bank: ImageBank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, module in (("vpt-deep", visual), ("cocoop", conditional)):
+    for name, module in (("vpt-deep", visual), ("cocoop", method_module)):
         method = build_method(name)
         constants, params = method.constants(double, NAMES, bank), _moved(method, double, 2)
         batch = Batch(torch.arange(12).expand(2, -1))
