@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gram_core.errors import GramError
-from gram_core.evaluation.study import NAMES
 from gram_core.events import Event, pass_on
 from gram_core.jobs import JOBS, Work
 from gram_core.runs import Run
+from gram_core.titles import METHOD_TITLES, row_title
 from gram_core.workspace import Workspace, as_json
 
 if TYPE_CHECKING:
@@ -29,12 +29,37 @@ if TYPE_CHECKING:
 FROM_START = "CoOp from GRAM's start, raw gradients"
 
 
+#: The rows in their order: a method, its rule, and whose meta-training the regulator is from. Where
+#: that is another method's, the row has its own start: a regulator fits all methods of its towers.
+ROWS: tuple[tuple[str, str, str | None], ...] = (
+    ("zero-shot", "raw", None),
+    ("tip-adapter", "raw", None),
+    ("tip-adapter-f", "raw", None),
+    ("coop", "raw", None),
+    ("coop", "clip", None),
+    ("coop", "prograd", None),
+    ("coop", "gram", "coop"),
+    ("cocoop", "raw", None),
+    ("cocoop", "gram", "coop"),
+    ("language-deep", "raw", None),
+    ("language-deep", "gram", "coop"),
+    ("vpt", "raw", None),
+    ("vpt", "gram", "vpt"),
+    ("vpt-deep", "raw", None),
+    ("vpt-deep", "gram", "vpt"),
+    ("ivlp", "raw", None),
+    ("ivlp", "gram", "ivlp"),
+    ("maple", "raw", None),
+    ("maple", "gram", "ivlp"),
+)
+
+
 @dataclass(frozen=True)
 class Plan:
     """How much of everything.
 
-    `pairs` of the corpus (None: all), prompt methods, settings of their meta-training, epochs of
-    few-shot adaptation, and how many of the test sets each method meets.
+    `pairs` of the corpus (None: all), settings of the meta-training of some methods, epochs of
+    few-shot adaptation of all methods, and how many of the test sets each method meets.
     """
 
     pairs: int | None
@@ -47,13 +72,22 @@ class Plan:
 
 
 VISUAL = {"steps": 60}
+QUICK = Plan(
+    pairs=4000,
+    meta={"coop": {"steps": 60}},
+    epochs={"zero-shot": 0, "tip-adapter": 0, "tip-adapter-f": 20, "coop": 50},
+    sets={"zero-shot": 3, "tip-adapter": 3, "tip-adapter-f": 3, "coop": 3},
+)
 FULL = Plan(
     pairs=None,
     meta={"coop": {}, "vpt": VISUAL, "ivlp": VISUAL},
-    epochs={"coop": 100, "vpt": 20, "ivlp": 20},
-    sets={"coop": 3, "vpt": 2, "ivlp": 2},
+    epochs=QUICK.epochs
+    | {"coop": 100, "cocoop": 20, "language-deep": 20}
+    | {"vpt": 20, "vpt-deep": 20, "ivlp": 20, "maple": 20},
+    sets=QUICK.sets
+    | {"cocoop": 1, "language-deep": 1}
+    | {"vpt": 1, "vpt-deep": 1, "ivlp": 1, "maple": 1},
 )
-QUICK = Plan(pairs=4000, meta={"coop": {"steps": 60}}, epochs={"coop": 50}, sets={"coop": 3})
 
 
 def demo(workspace: Workspace, run: Run, quick: bool) -> Iterator[Event]:
@@ -78,8 +112,13 @@ def demo(workspace: Workspace, run: Run, quick: bool) -> Iterator[Event]:
         trained[method] = yield from _meta_train(workspace, hierarchy, method, plan)
     outcomes = yield from _race(backbone, trained, [card.name for card in cards], plan)
 
-    pairs = {gram: [plain] for method, (plain, gram) in NAMES.items() if method in trained}
-    pairs[NAMES["coop"][1]] += [FROM_START, "zero-shot"]
+    rows = {outcome.contender for outcome in outcomes}
+    pairs = {
+        row_title(method, rule): [row_title(method)]
+        for method, rule, _ in ROWS
+        if rule != "raw" and row_title(method, rule) in rows
+    }
+    pairs[row_title("coop", "gram")] += [FROM_START, row_title("zero-shot")]
     about = {
         "quick": quick,
         "hierarchy": hierarchy.id,
@@ -102,17 +141,28 @@ def _notes(plan: Plan, hierarchy: Hierarchy) -> list[str]:
         "meta-training of each kind. No class of these sets was a class of a meta-training task, "
         "and nothing was chosen on them.",
     ]
-    if "vpt" in plan.meta:
+    lines.append(
+        "Tip-Adapter-F is tuned by its published optimizer; all others by plain SGD at one rate, "
+        "so that they differ in nothing but method and rule. Clipping and ProGrad have their "
+        "default options."
+    )
+    if left_out := [METHOD_TITLES[name] for name in METHOD_TITLES if name not in plan.epochs]:
         lines.append(
-            "With visual prompts every image passes through the image tower again and again: they "
-            f"are on {plan.sets['vpt']} of the sets alone, for {plan.epochs['vpt']} epochs "
-            f"(text prompts: {plan.epochs['coop']}), after shorter meta-training."
-        )
-    else:
-        lines.append(
-            "The quick demo leaves out the visual prompts (VPT, IVLP, UNIGRAM), takes part of the "
+            f"The quick demo leaves out {', '.join(left_out)} and UNIGRAM, takes part of the "
             "corpus and meta-trains for fewer steps; the full demo has them all."
         )
+        return lines
+    lines.append(
+        "With visual prompts every image passes through the image tower again and again, and with "
+        "CoCoOp every class for every image: these and the deep prompts are on one set, for "
+        f"{plan.epochs['vpt']} epochs (CoOp: {plan.epochs['coop']}), after shorter meta-training."
+    )
+    others = [row_title(m, rule) for m, rule, whose in ROWS if whose not in (None, m)]
+    lines.append(
+        "A regulator fits every method that prompts its towers: "
+        f"{', '.join(others)} have their own start and the regulator of "
+        f"{', '.join(row_title(m, 'gram') for m in plan.meta)}, whichever prompts the same towers."
+    )
     return lines
 
 
@@ -154,7 +204,7 @@ def _meta_train(
     prompted = build_method(method)
     config = MetaConfig.for_method(prompted, **plan.meta[method], exclude=exclude)
     run = meta_train_run(workspace, hierarchy.id, prompted, config)
-    label = f"meta-training {NAMES[method][1]}"
+    label = f"meta-training {row_title(method, 'gram')}"
     yield from _in_background(run, meta_train_work(workspace), label)
     return run
 
@@ -170,12 +220,12 @@ def _race(
     starts = {method: Initialisation.load(run.folder) for method, run in trained.items()}
     outcomes: list[Outcome] = []
     for place, name in enumerate(names):
-        here = {method: each for method, each in starts.items() if place < plan.sets[method]}
+        here = [row for row in ROWS if place < plan.sets.get(row[0], 0)]
         if not here:
             continue
         yield Event("progress", message=f"reading {name}")
         labelled: LabelledSet = load_set(name, backbone)
-        contenders = _contenders(backbone, here, plan)
+        contenders = _contenders(backbone, here, starts, plan)
         runs = draws(labelled, plan.seeds, every_source=False)
         outcomes += yield from pass_on(
             base_to_new(contenders, labelled, backbone, runs, plan.shots, plan.evaluate_at)
@@ -184,22 +234,34 @@ def _race(
 
 
 def _contenders(
-    backbone: Backbone, starts: dict[str, Initialisation], plan: Plan
+    backbone: Backbone,
+    rows: list[tuple[str, str, str | None]],
+    starts: dict[str, Initialisation],
+    plan: Plan,
 ) -> list[Contender]:
     from gram_core.adaptation import AdaptConfig
     from gram_core.evaluation import Contender
+    from gram_core.gradients import build_rule
     from gram_core.prompts import build_method
 
-    rows = [Contender.plain("zero-shot", build_method("zero-shot"))]
-    for method, start in starts.items():
-        plain, gram = NAMES[method]
-        config = AdaptConfig(epochs=plan.epochs[method])
-        regulated = Contender.meta_trained(gram, backbone, [start], config)
-        rows.append(Contender.plain(plain, start.method(), config))
-        if method == "coop":
-            rows.append(regulated.raw(FROM_START))
-        rows.append(regulated)
-    return rows
+    contenders = []
+    for name, rule, whose in rows:
+        title, epochs = row_title(name, rule), plan.epochs[name]
+        config = AdaptConfig(epochs=epochs)
+        if name == "tip-adapter-f":
+            config = AdaptConfig.published(name, plan.shots, epochs=epochs)
+        if whose is None:
+            method = build_method(name)
+            contenders.append(Contender.plain(title, method, config, build_rule(rule)))
+        elif whose == name:
+            regulated = Contender.meta_trained(title, backbone, [starts[name]], config)
+            if name == "coop":
+                contenders.append(regulated.raw(FROM_START))
+            contenders.append(regulated)
+        elif whose in starts:
+            learned = build_rule(rule, starts[whose].phi, starts[whose].form)
+            contenders.append(Contender.plain(title, build_method(name), config, learned))
+    return contenders
 
 
 def _in_background(run: Run, work: Work, label: str) -> Generator[Event, None, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 METHOD_TITLES = {
-    "zero-shot": "Zero-shot",
+    "zero-shot": "zero-shot",
     "tip-adapter": "Tip-Adapter",
     "tip-adapter-f": "Tip-Adapter-F",
     "coop": "CoOp",

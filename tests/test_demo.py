@@ -26,8 +26,8 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path, monkeypatch: pytest.Monk
     plan = Plan(
         pairs=1500,
         meta={"coop": TASKS, "ivlp": TASKS},
-        epochs={"coop": 2, "ivlp": 1},
-        sets={"coop": 2, "ivlp": 1},
+        epochs={"zero-shot": 0, "tip-adapter-f": 1, "coop": 2, "ivlp": 1, "maple": 1},
+        sets={"zero-shot": 2, "tip-adapter-f": 1, "coop": 2, "ivlp": 1, "maple": 1},
         seeds=1,
         shots=2,
         evaluate_at=(0,),
@@ -40,16 +40,21 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert [row["contender"] for row in report["table"] if row["data"] == "kinds"] == [
         "zero-shot",
+        "Tip-Adapter-F",
         "CoOp",
+        "CoOp + clipping",
+        "CoOp + ProGrad",
         "CoOp from GRAM's start, raw gradients",
         "CoOp + GRAM",
         "IVLP",
         "UNIGRAM",
+        "MaPLe",
+        "MaPLe + GRAM",
     ]
     assert {row["data"] for row in report["table"]} == {"kinds", "media", "all sets"}
     assert all(0 <= row["base"] <= 100 for row in report["table"])
     text = (run.folder / "demo.md").read_text()
-    assert "leaves out the visual prompts" in text
+    assert "leaves out Tip-Adapter, CoCoOp, Language-deep, VPT, VPT-deep and UNIGRAM" in text
     figures = {path.stem for path in (run.folder / "figures").glob("*.html")}
     assert {"topics", "meta-training-coop", "meta-training-ivlp", "scores-kinds"} <= figures
     kinds = sorted(each.about["kind"] for each in workspace.list("runs"))

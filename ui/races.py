@@ -35,7 +35,7 @@ def initialisation_label(run: Run) -> str:
 def lane_names(run: Run) -> dict[str, str]:
     """What the lanes of a race are called."""
     method = run.config["method"]
-    names = {"zero": METHOD_TITLES["zero-shot"], "raw": row_title(method)}
+    names = {"zero": "Zero-shot", "raw": row_title(method)}
     if run.config["initialisation"]:
         names["gram"] = row_title(method, "gram")
     return names

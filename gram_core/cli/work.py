@@ -301,13 +301,9 @@ def _adapt(options: argparse.Namespace, workspace: Workspace, console: Console) 
 
 
 def _predict(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
-    from gram_core.classifier import ABOUT, PromptedClassifier
+    from gram_core.cli.classifier import open_classifier
 
-    folder = Path(options.classifier)
-    bare = folder.name == options.classifier  # which a data folder may bear too
-    if bare and not (folder / ABOUT).is_file():
-        folder = workspace.path("classifiers", options.classifier)
-    classifier = PromptedClassifier.load(folder)
+    classifier = open_classifier(workspace, options.classifier)
     rankings = classifier.predict(options.images, options.top)
     answer = [
         {"image": str(image), "classes": [{"name": name, "probability": p} for name, p in ranking]}

@@ -62,7 +62,8 @@ class Cache:
 
     def like(self, params: Params, backbone: Backbone) -> Params:
         """What parameters with as many cached images as `params` look like, without a run axis."""
-        count = params[KEYS].shape[-2] if KEYS in params else 1
+        keys = params.get(KEYS)
+        count = 1 if keys is None or keys.ndim < 2 else keys.shape[-2]
         return {KEYS: torch.empty(count, backbone.embed_dim), LABELS: torch.empty(count, 2)}
 
     def votes(

@@ -34,6 +34,7 @@ class ConditionalContext:
     narrower: int = 16
 
     class_specific = False
+    by_image = True
 
     def __post_init__(self) -> None:
         if self.context.class_specific or self.context.depth != 1:

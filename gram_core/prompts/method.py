@@ -62,6 +62,11 @@ class TextPart(Protocol):
         """Whether every class has parameters of its own, so that others cannot be recognised."""
         ...
 
+    @property
+    def by_image(self) -> bool:
+        """Whether the class features are others for every image."""
+        ...
+
     def initial(self, backbone: Backbone, seed: int) -> Params:
         """The parameters at the start, without a task axis."""
         ...

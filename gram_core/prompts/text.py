@@ -47,6 +47,8 @@ class Context:
     class_specific: bool = False
     depth: Depth = 1
 
+    by_image = False
+
     def __post_init__(self) -> None:
         check_tokens(self.tokens, "context tokens")
         check_depth(self.depth)
@@ -115,6 +117,7 @@ class FixedText:
     sentences: str | Sequence[str] = "a photo of a {}."
 
     class_specific = False
+    by_image = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sentences", templates(self.sentences))
