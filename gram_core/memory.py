@@ -22,8 +22,12 @@ def parts(tasks: int, images: int, task: float, image: float) -> tuple[int, int]
     if whole <= 0 or tasks * whole <= BUDGET:
         return tasks, images
     if whole <= BUDGET:
-        return math.ceil(tasks / math.ceil(tasks * whole / BUDGET)), images
+        return _evenly(tasks, BUDGET // whole), images
     if image <= 0:
         return 1, images
-    count = math.ceil(images * image / max(BUDGET - task, image))
-    return 1, math.ceil(images / count)
+    return 1, _evenly(images, max(1, (BUDGET - task) // image))
+
+
+def _evenly(count: int, most: float) -> int:
+    """The size of as few and as even parts of `count` as can be, of `most` at most."""
+    return math.ceil(count / math.ceil(count / most))

@@ -40,7 +40,7 @@ def register(verbs: Any, common: argparse.ArgumentParser) -> None:
     verb.add_argument("--hierarchy", metavar="ID", help="instead of the corpus' newest one")
     verb.add_argument("--method", choices=PROMPTED, default="coop")
     add_method_options(verb)
-    verb.add_argument("--rule", choices=("gram", "raw"), default="gram")
+    verb.add_argument("--rule", choices=("gram", "raw"), help="default: gram")
     verb.add_argument(
         "--preset", choices=("trajectory", "paper", "pretraining"), default="trajectory"
     )
@@ -223,7 +223,9 @@ def _new_run(options: argparse.Namespace, workspace: Workspace) -> Run:
     if not (options.corpus or options.hierarchy):
         raise GramError("Name a corpus, a --hierarchy, or a run to --resume.")
     hierarchy = options.hierarchy or newest_hierarchy(workspace, options.corpus)
-    settings = {"seed": options.seed, "rule": options.rule, **read_settings(options.settings)}
+    settings = {"seed": options.seed, **read_settings(options.settings)}
+    if options.rule is not None:
+        settings["rule"] = options.rule
     exclude = TaskConfig(exclude=settings.get("exclude", ())).exclude
     tested = _words_to_exclude(workspace, hierarchy, options.exclude_data)
     settings["exclude"] = (*exclude, *tested)

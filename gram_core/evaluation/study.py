@@ -30,6 +30,8 @@ from gram_core.workspace import as_json, write_json
 
 NAMES = {method: (row_title(method), row_title(method, "gram")) for method in PROMPTED}
 ZERO_SHOT = "zero-shot"
+#: Settings of meta-training that the rows of a study differ in.
+_COMPARED = {"seed", "preset", "rule", "learn_theta", "learn_phi", "without", "first_order"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class StudyConfig:
             if not getattr(self, name):
                 raise GramError(f"There are no {role} sets; name them.")
         MetaConfig.for_method(build_method(self.method), **self.meta)  # refuses what is none
-        if own := sorted({"seed", "preset", "rule", "learn_theta", "learn_phi"} & self.meta.keys()):
+        if own := sorted(_COMPARED & self.meta.keys()):
             raise GramError(
                 f"{own[0]} is what a study compares; leave it out of the settings of meta-training."
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gram_core.gradients import norm
 from gram_core.prompts import Params
 
 
@@ -16,10 +17,3 @@ def cosine(first: Params, second: Params) -> Tensor:
     norms = norm(first) * norm(second)
     inner = torch.stack([(first[key] * second[key]).flatten(1).sum(1) for key in first]).sum(0)
     return torch.where(norms > 0, inner / norms.clamp(min=1e-30), torch.zeros_like(inner))
-
-
-def norm(gradient: Params) -> Tensor:
-    """(B,) Euclidean norm of a gradient (B, ...) per task, over all its parameters."""
-    return (
-        torch.stack([value.flatten(1).pow(2).sum(1) for value in gradient.values()]).sum(0).sqrt()
-    )

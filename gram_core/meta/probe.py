@@ -8,17 +8,17 @@ as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gram_core.meta.alignment import cosine, norm
-from gram_core.meta.gradient import Learner, query_loss, support_gradient
-from gram_core.meta.tasks import Examples, Task, TaskSampler, query_examples, support_examples
-from gram_core.prompts import Params, repeat_params
+from gram_core.gradients import norm
+from gram_core.meta.alignment import cosine
+from gram_core.meta.learner import Learner, query_loss, task_gradient
+from gram_core.meta.tasks import Examples, TaskSampler, minibatches, query_examples
+from gram_core.prompts import Params
 
 Values = dict[str, float]
 
@@ -50,17 +50,18 @@ class Probe:
         queries = (
             {"": self.seen} if self.unseen is None else {"": self.seen, "_unseen": self.unseen}
         )
-        params = {key: value.detach() for key, value in theta.items()}
-        params = repeat_params(params, len(self.seen.labels))
+        classes = self.seen.batch.classes
+        assert classes is not None  # every task has classes of its own
+        params = self.learner.start(theta, *classes.shape)
         values = self._query(params, "before")
         path: dict[str, list[float]] = {}
         for step, minibatch in enumerate(self.minibatches):
-            raw, _ = support_gradient(self.learner, params, minibatch)
+            raw, _, _ = task_gradient(self.learner, params, minibatch)
             with torch.no_grad():
                 regulated = self.learner.regulate(phi, raw)
             if step % self.every == 0:
                 for query, examples in queries.items():
-                    wanted, _ = support_gradient(self.learner, params, examples)
+                    wanted, _, _ = task_gradient(self.learner, params, examples)
                     for name, gradient in (("raw", raw), ("regulated", regulated)):
                         aligned = _mean(cosine(gradient, wanted))
                         path.setdefault(f"cosine_{name}_path{query}", []).append(aligned)
@@ -84,40 +85,15 @@ class Probe:
         return values
 
 
-def probes(
-    learner: Learner, sampler: TaskSampler, tasks: int, steps: int, batch: int
-) -> list[tuple[float, Probe]]:
-    """Probes of `tasks` tasks of a sampler, in groups that fit into memory, and their shares."""
-    drawn = [sampler.sample() for _ in range(tasks)]
-    at_once = max(batch, sampler.config.ways * sampler.config.queries)
-    groups = [drawn[rows] for rows in learner.groups(tasks, at_once)]
-    return [
-        (len(group) / tasks, _probe(learner, group, steps, batch, sampler.generator))
-        for group in groups
-    ]
-
-
-def measure(parts: Sequence[tuple[float, Probe]], theta: Params, phi: Params | None) -> Values:
-    """What `Probe.measure` gives, over all groups."""
-    measured = [(share, probe.measure(theta, phi)) for share, probe in parts]
-    return {
-        name: sum(share * values[name] for share, values in measured) for name in measured[0][1]
-    }
-
-
-def _probe(
-    learner: Learner,
-    tasks: Sequence[Task],
-    steps: int,
-    batch: int,
-    generator: np.random.Generator,
-) -> Probe:
-    device = learner.device
+def probe_of(learner: Learner, sampler: TaskSampler, tasks: int, steps: int, batch: int) -> Probe:
+    """A probe of `tasks` tasks of a sampler, adapted on `steps` minibatches of `batch` images."""
+    drawn, device = [sampler.sample() for _ in range(tasks)], learner.device
+    groups = learner.draws(tasks, max(batch, sampler.config.ways * sampler.config.queries))
     return Probe(
         learner,
-        tuple(support_examples(tasks, device, batch, generator) for _ in range(steps)),
-        query_examples(tasks, unseen=False, device=device),
-        query_examples(tasks, unseen=True, device=device) if len(tasks[0].unseen) else None,
+        tuple(minibatches(drawn, steps, batch, sampler.generator, device, groups)),
+        query_examples(drawn, unseen=False, device=device),
+        query_examples(drawn, unseen=True, device=device) if len(drawn[0].unseen) else None,
     )
 
 

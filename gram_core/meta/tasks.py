@@ -271,6 +271,19 @@ class Examples:
     labels: Tensor
     weights: Tensor
 
+    def of(self, tasks: slice, images: slice = slice(None)) -> Examples:
+        """Some of the tasks, and of each some images, at the weights that they have among all."""
+        batch = self.batch
+        return Examples(
+            Batch(
+                batch.images[tasks, images],
+                None if batch.classes is None else batch.classes[tasks],
+                None if batch.mask is None else batch.mask[tasks],
+            ),
+            self.labels[tasks, images],
+            self.weights[tasks, images],
+        )
+
 
 def examples(
     classes: Sequence[Ids], images: Sequence[Ids], labels: Sequence[Ids], device: Any = "cpu"
@@ -291,20 +304,34 @@ def examples(
 
 
 def support_examples(
-    tasks: Sequence[Task],
-    device: Any = "cpu",
-    batch: int | None = None,
-    generator: np.random.Generator | None = None,
+    tasks: Sequence[Task], device: Any = "cpu", rows: Sequence[Ids] | None = None
 ) -> Examples:
-    """The support of B tasks; with `batch` and `generator` that many of it, with replacement."""
-    images, labels = [], []
-    for task in tasks:
-        rows = np.arange(task.support.size)
-        if batch is not None and generator is not None:
-            rows = generator.integers(task.support.size, size=batch)
-        images.append(task.support.reshape(-1)[rows])
-        labels.append(rows // task.support.shape[1])
+    """The support of B tasks; with `rows` those images of it alone, counted class by class."""
+    if rows is None:
+        rows = [np.arange(task.support.size) for task in tasks]
+    images = [task.support.reshape(-1)[each] for task, each in zip(tasks, rows, strict=True)]
+    labels = [each // task.support.shape[1] for task, each in zip(tasks, rows, strict=True)]
     return examples([task.seen for task in tasks], images, labels, device)
+
+
+def minibatches(
+    tasks: Sequence[Task],
+    count: int,
+    size: int,
+    generator: np.random.Generator,
+    device: Any = "cpu",
+    groups: int = 1,
+) -> list[Examples]:
+    """`count` minibatches of the support of B tasks, `size` images of each with replacement.
+
+    They are drawn for one of `groups` even groups of tasks after the other.
+    """
+    bounds = [len(tasks) * group // groups for group in range(groups + 1)]
+    drawn: list[list[Ids]] = [[] for _ in range(count)]
+    for group in map(slice, bounds, bounds[1:]):
+        for rows in drawn:
+            rows += [generator.integers(task.support.size, size=size) for task in tasks[group]]
+    return [support_examples(tasks, device, rows) for rows in drawn]
 
 
 def query_examples(tasks: Sequence[Task], unseen: bool, device: Any = "cpu") -> Examples:
@@ -313,6 +340,15 @@ def query_examples(tasks: Sequence[Task], unseen: bool, device: Any = "cpu") -> 
     queries = [task.query_unseen if unseen else task.query_seen for task in tasks]
     labels = [np.repeat(np.arange(len(ids)), ids.shape[1]) for ids in queries]
     return examples(classes, [ids.reshape(-1) for ids in queries], labels, device)
+
+
+def all_examples(tasks: Sequence[Task], device: Any = "cpu") -> Examples:
+    """Support and query of B tasks together, over the classes of the support."""
+    images = [np.concatenate([task.support, task.query_seen], axis=1) for task in tasks]
+    labels = [np.repeat(np.arange(len(ids)), ids.shape[1]) for ids in images]
+    return examples(
+        [task.seen for task in tasks], [ids.reshape(-1) for ids in images], labels, device
+    )
 
 
 def _fill(rows: Sequence[Ids]) -> Tensor:

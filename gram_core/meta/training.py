@@ -3,8 +3,9 @@
 `trajectory` teaches what adaptation will do later on: tasks walk, several steps at a time, the way
 of the downstream optimizer; after each segment the query loss is differentiated, theta and phi
 move, and a task that has lived long enough makes room for a new one. `paper` is Algorithm 1 of
-"Gradient-Regulated Meta-Prompt Learning": new tasks each time, one step of Eq. 7, exact gradients
-of Eq. 8 to 10.
+"Gradient-Regulated Meta-Prompt Learning": new tasks each time, one step of Eq. 7 or a few, exact
+gradients of Eq. 8 to 10. `pretraining` is its ablation: no task is adapted to, and theta follows
+the loss of the tasks' images.
 """
 
 from __future__ import annotations
@@ -21,14 +22,18 @@ from torch import Tensor
 from gram_core.errors import GramError
 from gram_core.events import Event
 from gram_core.gradients import initial_regulator
+from gram_core.memory import SECOND_ORDER, parts
 from gram_core.meta.config import MetaConfig
-from gram_core.meta.gradient import Learner, MetaGradient, join, meta_gradient
+from gram_core.meta.gradient import MetaGradient, Strategy, meta_gradient
 from gram_core.meta.initialisation import Initialisation
-from gram_core.meta.probe import measure, probes
+from gram_core.meta.learner import Learner
+from gram_core.meta.probe import probe_of
 from gram_core.meta.tasks import (
     Task,
     TaskConfig,
     TaskSampler,
+    all_examples,
+    minibatches,
     query_examples,
     support_examples,
 )
@@ -70,26 +75,27 @@ def meta_train(
     Metric events hold loss_seen, accuracy_seen, loss_unseen, accuracy_unseen (query after
     adaptation, accuracies 0 to 1), query_loss (what is minimised), gradient_norm, step_ratio,
     theta_rate, phi_rate, theta_moved, and every `probe_every` steps what `Probe.measure` gives;
-    that of step 0 holds the probe alone.
+    that of step 0 holds the probe alone. Where nothing is adapted (`pretraining`) there is no
+    gradient_norm and no step_ratio.
 
-    Raises GramError for a hierarchy too small for the tasks, for a method without parameters, and
-    for a checkpoint of other settings.
+    Raises GramError for a hierarchy that is too small for the tasks or not what the settings need,
+    for a method that does not fit them, and for a checkpoint of other settings.
     """
     training = Training(method, backbone, hierarchy, images, config)
     probed = TaskSampler(hierarchy, training.probe_config(), (config.seed, 1))
     if run is not None and (found := run.latest_checkpoint()) is not None:
         training.restore(*found)
         run.rewind(training.step)
-    tested = probes(training.learner, probed, config.probe_tasks, config.probe_steps, config.batch)
+    probe = probe_of(training.learner, probed, config.probe_tasks, config.probe_steps, config.batch)
     if training.step == 0:
-        values = measure(tested, training.theta, training.phi)
+        values = probe.measure(training.theta, training.phi)
         training.last = dict(values)
         yield Event("metric", 0, config.steps, "Before meta-training", values)
     while training.step < config.steps:
         values = training.advance()
         last = training.step == config.steps
         if last or training.step % config.probe_every == 0:
-            values |= measure(tested, training.theta, training.phi)
+            values |= probe.measure(training.theta, training.phi)
         training.last |= values
         yield Event("metric", training.step, config.steps, "Meta-training", values)
         if run is not None and (last or training.step % config.checkpoint_every == 0):
@@ -116,18 +122,23 @@ class Training:
         images: ImageBank,
         config: MetaConfig,
     ) -> None:
+        config.check_method(method)
+        config.check_hierarchy(hierarchy)
         self.config = config
         self.sampler = TaskSampler(hierarchy, config.trained_tasks(), config.seed)
         self.sampler.check(len(images))
         self.initial = method.initial(backbone, config.seed)
-        if not self.initial:
-            raise GramError(f"{method.name} has nothing to meta-train; take coop, vpt or ivlp.")
         rates = {"text": config.inner_rate, "visual": config.visual_inner_rate}
         constants = method.constants(backbone, self.sampler.names, images)
         self.learner = Learner(method, constants, rates, config.form)
         self.step = 0
         self.theta: Params = {key: value.clone() for key, value in self.initial.items()}
-        self.phi = initial_regulator(self.theta, config.form) if config.rule == "gram" else None
+        self.phi: Params | None = None
+        if config.rule == "gram":
+            self.phi = initial_regulator(
+                self.theta, config.form, config.per_layer, config.rank, config.seed
+            )
+        self.strategy = self._strategy()
         self.slots: list[Slot] = []
         self.offset: Params = {}
         self.last: dict[str, float] = {}
@@ -139,6 +150,18 @@ class Training:
             ],
             betas=(0.9, 0.99),
         )
+
+    def _strategy(self) -> Strategy:
+        """Exact unless first order is wanted, and through a graph where one inner step fits it."""
+        config, learner = self.config, self.learner
+        if config.first_order or config.preset == "pretraining":  # which has no inner step
+            return "first_order"
+        if config.inner_steps > 1 or learner.method.visual.reads_pixels:
+            return "replay"
+        images = config.task.ways * config.task.shots
+        task, image = learner.method.memory(learner.constants, config.task.ways)
+        _, images_at_once = parts(1, images, SECOND_ORDER * task, SECOND_ORDER * image)
+        return "create_graph" if images_at_once == images else "replay"
 
     def probe_config(self) -> TaskConfig:
         """Tasks to look at: with unseen classes as far as there are topics for them."""
@@ -154,7 +177,7 @@ class Training:
         rate = FINAL_RATE + (1 - FINAL_RATE) * wave
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["base"]
-        outcome = self._paper() if config.preset == "paper" else self._trajectory()
+        outcome = self._outcome()
         for learned, params, gradients in (
             (config.learn_theta, self.theta, outcome.theta),
             (config.learn_phi, self.phi, outcome.phi),
@@ -177,43 +200,47 @@ class Training:
             "theta_moved": float(torch.stack(moved).sum().sqrt()),
         }
 
-    def _paper(self) -> MetaGradient:
-        config, device = self.config, self.learner.device
-        tasks = [self.sampler.sample() for _ in range(config.tasks)]
-        parts = []
-        images = config.task.ways * (config.task.shots + config.task.queries)
-        for rows in self.learner.groups(config.tasks, images):
-            support = support_examples(tasks[rows], device)
-            query = query_examples(tasks[rows], unseen=False, device=device)
-            parts.append(meta_gradient(self.learner, self.theta, self.phi, [support], query))
-        return join(parts)
+    def _outcome(self) -> MetaGradient:
+        if self.config.preset == "trajectory":
+            return self._trajectory()
+        tasks = [self.sampler.sample() for _ in range(self.config.tasks)]
+        device = self.learner.device
+        if self.config.preset == "pretraining":
+            supports, query = [], all_examples(tasks, device)
+        else:
+            supports = [support_examples(tasks, device)] * self.config.inner_steps
+            query = query_examples(tasks, unseen=False, device=device)
+        return meta_gradient(
+            self.learner, self.theta, self.phi, supports, query, strategy=self.strategy
+        )
 
     def _trajectory(self) -> MetaGradient:
-        config, device, draw = self.config, self.learner.device, self.sampler.generator
+        config, learner = self.config, self.learner
         self._renew_slots()
         tasks = [self.sampler.renew_query(slot.task) for slot in self.slots]
         sampled = self.sampler.config
-        unseen = sampled.unseen_ways > 0
-        parts = []
-        images = sampled.queries * (sampled.ways + sampled.unseen_ways)
-        for rows in self.learner.groups(config.tasks, max(config.batch, images)):
-            part = meta_gradient(
-                self.learner,
-                self.theta,
-                self.phi,
-                [
-                    support_examples(tasks[rows], device, config.batch, draw)
-                    for _ in range(config.segment)
-                ],
-                query_examples(tasks[rows], unseen=False, device=device),
-                query_examples(tasks[rows], unseen=True, device=device) if unseen else None,
-                second_order=False,
-                offset={key: value[rows] for key, value in self.offset.items()},
-                unseen_weight=config.unseen_weight,
-                temperature=config.temperature,
-            )
-            parts.append(part)
-        outcome = join(parts)
+        queries = sampled.queries * (sampled.ways + sampled.unseen_ways)
+        outcome = meta_gradient(
+            learner,
+            self.theta,
+            self.phi,
+            minibatches(
+                tasks,
+                config.segment,
+                config.batch,
+                self.sampler.generator,
+                learner.device,
+                learner.draws(config.tasks, max(config.batch, queries)),
+            ),
+            query_examples(tasks, unseen=False, device=learner.device),
+            query_examples(tasks, unseen=True, device=learner.device)
+            if sampled.unseen_ways
+            else None,
+            strategy=self.strategy,
+            offset=self.offset,
+            unseen_weight=config.unseen_weight,
+            temperature=config.temperature,
+        )
         self.offset = {key: outcome.adapted[key] - value for key, value in self.theta.items()}
         for slot in self.slots:
             slot.taken += config.segment
@@ -223,9 +250,8 @@ class Training:
         """New tasks where there are none or where a life is over; they begin at theta."""
         if not self.slots:
             count = self.config.tasks
-            self.offset = {
-                key: value.new_zeros(count, *value.shape) for key, value in self.theta.items()
-            }
+            start = self.learner.start(self.theta, count, self.config.task.ways)
+            self.offset = {key: torch.zeros_like(value) for key, value in start.items()}
             self.slots = [self._new_slot() for _ in range(count)]
         for row, slot in enumerate(self.slots):
             if slot.taken >= slot.lifetime:
@@ -286,8 +312,9 @@ class Training:
         }
 
     def _check_settings(self, former: dict[str, Any]) -> None:
-        now = json.loads(json.dumps(asdict(self.config)))
-        changed = [name for name, value in now.items() if former.get(name) != value]
+        # A setting that is newer than the checkpoint had its default there.
+        former, now = (asdict(each) for each in (MetaConfig.from_dict(former), self.config))
+        changed = [name for name, value in now.items() if former[name] != value]
         if changed:
             raise GramError(
                 f"The checkpoint was made with another {', '.join(changed)}; resume with the run's "

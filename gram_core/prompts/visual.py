@@ -39,7 +39,6 @@ class VisualTokens:
     depth: Depth = 1
 
     reads_pixels: ClassVar[bool] = True
-    images_at_once: ClassVar[int] = 64
 
     def __post_init__(self) -> None:
         check_tokens(self.count, "visual tokens")
@@ -86,7 +85,6 @@ class PlainImages:
     """Images as the backbone sees them; nothing is learned, so the features are constants."""
 
     reads_pixels: ClassVar[bool] = False
-    images_at_once: ClassVar[None] = None
 
     def initial(self, backbone: Backbone, seed: int) -> Params:
         """No parameters."""

@@ -7,33 +7,30 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gram_core import memory
 from gram_core.backbones import Backbone
-from gram_core.gradients import initial_regulator
+from gram_core.gradients import initial_regulator, norm
 from gram_core.hierarchy import Hierarchy
 from gram_core.meta import TaskConfig, TaskSampler
-from gram_core.meta.alignment import cosine, norm
-from gram_core.meta.gradient import Learner, query_loss, support_gradient
-from gram_core.meta.probe import Probe, measure, probes
-from gram_core.prompts import ImageBank, Params, VisualTokens, build_method, repeat_params
+from gram_core.meta.alignment import cosine
+from gram_core.meta.learner import Learner, query_loss, task_gradient
+from gram_core.meta.probe import Probe, probe_of
+from gram_core.prompts import ImageBank, Params, build_method, repeat_params
 
 CONFIG = TaskConfig(ways=3, unseen_ways=2, shots=3, queries=4)
 
 
 @pytest.fixture
-def learner(tiny_backbone: Backbone, hierarchy: Hierarchy, images: ImageBank) -> Learner:
+def learner(backbone: Backbone, hierarchy: Hierarchy, images: ImageBank) -> Learner:
     method = build_method("ivlp")
     names = TaskSampler(hierarchy, CONFIG, seed=0).names
-    constants = method.constants(tiny_backbone, names, images)
+    constants = method.constants(backbone, names, images)
     return Learner(method, constants, {"text": 0.1, "visual": 0.5})
 
 
 @pytest.fixture
 def probe(learner: Learner, hierarchy: Hierarchy) -> Probe:
-    return _probes(learner, hierarchy, tasks=4)[0][1]
-
-
-def _probes(learner: Learner, hierarchy: Hierarchy, tasks: int) -> list[tuple[float, Probe]]:
-    return probes(learner, TaskSampler(hierarchy, CONFIG, (0, 1)), tasks, steps=4, batch=5)
+    return probe_of(learner, TaskSampler(hierarchy, CONFIG, (0, 1)), tasks=4, steps=4, batch=5)
 
 
 @pytest.fixture
@@ -45,18 +42,18 @@ def _far(theta: Params) -> Params:
     """A regulator far from the identity."""
     generator = torch.Generator().manual_seed(0)
     return {
-        key: value + torch.randn(value.shape, generator=generator)
+        key: value + torch.randn(value.shape, generator=generator).to(value)
         for key, value in initial_regulator(theta).items()
     }
 
 
 def test_the_start_is_theta_itself(learner: Learner, probe: Probe, theta: Params) -> None:
     params = repeat_params(theta, 4)
-    support, _ = support_gradient(learner, params, probe.minibatches[0])
+    support, _, _ = task_gradient(learner, params, probe.minibatches[0])
     assert probe.unseen is not None
     values = probe.measure(theta, None)
     for name, examples in (("", probe.seen), ("_unseen", probe.unseen)):
-        query, losses = support_gradient(learner, params, examples)
+        query, losses, _ = task_gradient(learner, params, examples)
         expected = float(cosine(support, query).mean())
         assert values[f"cosine_raw_start{name}"] == pytest.approx(expected, abs=1e-6)
         kind = name or "_seen"
@@ -72,10 +69,10 @@ def test_the_end_is_where_the_adaptation_leads(
     aligned: dict[str, list[float]] = {"raw": [], "regulated": []}
     ratios = []
     for step, minibatch in enumerate(probe.minibatches):
-        raw, _ = support_gradient(learner, params, minibatch)
+        raw, _, _ = task_gradient(learner, params, minibatch)
         change = learner.regulate(phi, raw)
         if step % probe.every == 0:
-            query, _ = support_gradient(learner, params, probe.seen)
+            query, _, _ = task_gradient(learner, params, probe.seen)
             for name, gradient in (("raw", raw), ("regulated", change)):
                 aligned[name].append(float(cosine(gradient, query).mean()))
         ratios.append(float((norm(change) / norm(raw)).mean()))
@@ -108,15 +105,29 @@ def test_a_regulator_that_turns_back_is_seen(probe: Probe, theta: Params) -> Non
     assert values["step_ratio_path"] == pytest.approx(1, rel=1e-5)
 
 
-def test_groups_measure_what_one_probe_measures(
-    learner: Learner, hierarchy: Hierarchy, theta: Params, monkeypatch: pytest.MonkeyPatch
+def test_parts_measure_what_the_whole_measures(
+    probe: Probe, theta: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = _probes(learner, hierarchy, tasks=5)
-    monkeypatch.setattr(VisualTokens, "images_at_once", 24)
-    parts = _probes(learner, hierarchy, tasks=5)
-    assert [share for share, _ in parts] == [0.2, 0.4, 0.4]
-    together, apart = measure(whole, theta, None), measure(parts, theta, None)
-    assert together.keys() == apart.keys()
-    # The same tasks, so the same queries before adaptation; the minibatches are drawn in turn.
-    for name in ("loss_seen_before", "accuracy_unseen_before"):
-        assert together[name] == pytest.approx(apart[name], rel=1e-5)
+    whole = probe.measure(theta, _far(theta))
+    monkeypatch.setattr(memory, "BUDGET", 1.0)  # not even one image fits
+    parted = probe.measure(theta, _far(theta))
+    assert parted == pytest.approx(whole, rel=1e-3, abs=1e-5)
+
+
+def test_the_classes_of_a_probe_may_have_contexts_of_their_own(
+    backbone: Backbone, hierarchy: Hierarchy, images: ImageBank
+) -> None:
+    method = build_method("coop", tokens=2, class_specific=True)
+    sampler = TaskSampler(hierarchy, replace(CONFIG, unseen_ways=0), (0, 1))
+    constants = method.constants(backbone, sampler.names, images)
+    learner = Learner(method, constants, {"text": 0.1, "visual": 0.1})
+    probe = probe_of(learner, sampler, tasks=3, steps=3, batch=6)
+    theta = method.initial(backbone)
+    params = learner.start(theta, 3, CONFIG.ways)
+    for minibatch in probe.minibatches:
+        params = learner.step(params, task_gradient(learner, params, minibatch)[0])
+    first, second, *_ = params["text.context"][0]
+    assert not torch.equal(first, second)
+    loss, _ = query_loss(learner, params, probe.seen, temperature=False)
+    values = probe.measure(theta, None)
+    assert values["loss_seen_after"] == pytest.approx(float(loss.mean()), rel=1e-5)

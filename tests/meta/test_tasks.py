@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from gram_core.errors import GramError
 from gram_core.hierarchy import Hierarchy
 from gram_core.meta import Task, TaskConfig, TaskSampler
-from gram_core.meta.tasks import query_examples, support_examples
+from gram_core.meta.tasks import all_examples, minibatches, query_examples, support_examples
 
 SMALL = TaskConfig(ways=3, unseen_ways=3, shots=4, queries=5)
 
@@ -205,10 +206,68 @@ def test_tasks_of_different_size_are_filled_up_and_masked(hierarchy: Hierarchy) 
 def test_a_minibatch_shows_its_own_support_rightly_labelled(hierarchy: Hierarchy) -> None:
     sampler = TaskSampler(hierarchy, SMALL, seed=0)
     tasks = [sampler.sample(), sampler.sample()]
-    drawn = support_examples(tasks, batch=50, generator=np.random.default_rng(0))
+    (drawn,) = minibatches(tasks, 1, 50, np.random.default_rng(0))
     assert drawn.batch.images.shape == (2, 50)
     for row, task in enumerate(tasks):
         for image, label in zip(drawn.batch.images[row], drawn.labels[row], strict=True):
             assert int(image) in task.support[int(label)]
     whole = support_examples(tasks)
     assert np.array_equal(whole.batch.images[1], tasks[1].support.ravel())
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_groups_say_in_which_order_minibatches_are_drawn(hierarchy: Hierarchy, groups: int) -> None:
+    sampler = TaskSampler(hierarchy, replace(SMALL, ways=5, fewest_ways=2), seed=0)
+    tasks = [sampler.sample() for _ in range(5)]
+    drawn = minibatches(tasks, 3, 4, np.random.default_rng(0), groups=groups)
+    generator = np.random.default_rng(0)
+    order = {1: [range(5)], 2: [range(2), range(2, 5)], 3: [range(1), range(1, 3), range(3, 5)]}
+    for group in order[groups]:
+        for minibatch in drawn:
+            for row in group:
+                support = tasks[row].support.ravel()
+                expected = support[generator.integers(support.size, size=4)]
+                assert np.array_equal(minibatch.batch.images[row], expected)
+
+
+def test_all_examples_are_support_and_query_under_the_classes_of_the_support(
+    hierarchy: Hierarchy,
+) -> None:
+    sampler = TaskSampler(hierarchy, replace(SMALL, ways=4, fewest_ways=2), seed=0)
+    tasks = [sampler.sample() for _ in range(6)]
+    shown = all_examples(tasks)
+    query = query_examples(tasks, unseen=False)
+    assert shown.batch.classes is not None
+    assert query.batch.classes is not None
+    assert torch.equal(shown.batch.classes, query.batch.classes)
+    for row, task in enumerate(tasks):
+        found = [
+            (int(image), int(label))
+            for image, label, weight in zip(
+                shown.batch.images[row], shown.labels[row], shown.weights[row], strict=True
+            )
+            if weight > 0
+        ]
+        expected = [
+            (int(image), label)
+            for images in (task.support, task.query_seen)
+            for label, ids in enumerate(images)
+            for image in ids
+        ]
+        assert sorted(found) == sorted(expected)
+
+
+def test_a_part_of_the_examples_keeps_its_weights(hierarchy: Hierarchy) -> None:
+    sampler = TaskSampler(hierarchy, replace(SMALL, ways=5, fewest_ways=2), seed=0)
+    whole = query_examples([sampler.sample() for _ in range(5)], unseen=False)
+    part = whole.of(slice(1, 4), slice(2, 7))
+    assert torch.equal(part.batch.images, whole.batch.images[1:4, 2:7])
+    assert torch.equal(part.labels, whole.labels[1:4, 2:7])
+    assert torch.equal(part.weights, whole.weights[1:4, 2:7])
+    for mine, all_of_them in (
+        (part.batch.classes, whole.batch.classes),
+        (part.batch.mask, whole.batch.mask),
+    ):
+        assert mine is not None
+        assert all_of_them is not None
+        assert torch.equal(mine, all_of_them[1:4])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,62 +13,22 @@ import pytest
 import torch
 
 from gram_core.adaptation import AdaptConfig, Support, adapt
-from gram_core.backbones import Backbone
 from gram_core.errors import GramError
 from gram_core.events import Event, finish
-from gram_core.hierarchy import Hierarchy
 from gram_core.meta import Initialisation, MetaConfig, TaskConfig, meta_train
-from gram_core.meta import training as module
-from gram_core.meta.gradient import MetaGradient, meta_gradient
 from gram_core.meta.training import Training
-from gram_core.prompts import ImageBank, Params, build_method
+from gram_core.prompts import Params, build_method
 from gram_core.runs import Run
 from gram_core.workspace import Workspace
+from tests.meta.conftest import Configure, World
 
-SMALL: dict[str, Any] = {
-    "steps": 6,
-    "tasks": 3,
-    "segment": 2,
-    "horizon": 6,
-    "batch": 6,
-    "probe_every": 3,
-    "probe_tasks": 2,
-    "probe_steps": 3,
-    "checkpoint_every": 2,
-    "task": TaskConfig(ways=3, unseen_ways=2, shots=3, queries=2),
-}
 METHODS = ("coop", "vpt", "ivlp")
-World = tuple[Backbone, Hierarchy, ImageBank]
-
-
-@pytest.fixture
-def world(tiny_backbone: Backbone, hierarchy: Hierarchy, images: ImageBank) -> World:
-    """Backbone, hierarchy and images, as `meta_train` takes them."""
-    return tiny_backbone, hierarchy, images
+PRESETS = ("trajectory", "paper", "pretraining")
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run.create(Workspace(tmp_path), "meta-train", {})
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The arguments of every `meta_gradient` of a meta-training, newest last."""
-    calls: list[dict[str, Any]] = []
-
-    def spy(*args: Any, **kwargs: Any) -> MetaGradient:
-        bound = inspect.signature(meta_gradient).bind(*args, **kwargs)
-        bound.apply_defaults()
-        calls.append(bound.arguments)
-        return meta_gradient(*args, **kwargs)
-
-    monkeypatch.setattr(module, "meta_gradient", spy)
-    return calls
-
-
-def _config(method: str, preset: Any = "trajectory", **overrides: Any) -> MetaConfig:
-    return MetaConfig.for_method(build_method(method), preset, **{**SMALL, **overrides})
 
 
 def _log(events: Iterator[Event], run: Run) -> Any:
@@ -90,9 +49,11 @@ def _equal(first: Params | None, second: Params | None) -> bool:
 
 @pytest.mark.parametrize("preset", ["trajectory", "paper"])
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_is_meta_trained(world: World, method: str, preset: str) -> None:
+def test_every_method_is_meta_trained(
+    world: World, method: str, preset: str, configure: Configure
+) -> None:
     built = build_method(method)
-    events = list(meta_train(built, *world, _config(method, preset)))
+    events = list(meta_train(built, *world, configure(method, preset)))
     metrics = [event for event in events if event.kind == "metric"]
     assert [event.step for event in metrics] == list(range(7))
     for event in metrics:
@@ -115,17 +76,19 @@ def test_every_method_is_meta_trained(world: World, method: str, preset: str) ->
     assert all(float(result.phi[f"{tower}.beta.weight"].abs().max()) > 0 for tower in towers)
 
 
-def test_phi_moves_at_the_first_step(world: World) -> None:
-    training = Training(build_method("ivlp"), *world, _config("ivlp"))
+def test_phi_moves_at_the_first_step(world: World, configure: Configure) -> None:
+    training = Training(build_method("ivlp"), *world, configure("ivlp"))
     training.advance()
     assert training.phi is not None
     assert all(float(value.abs().max()) > 0 for value in training.phi.values())
 
 
 @pytest.mark.parametrize("preset", ["trajectory", "paper"])
-def test_theta_and_phi_move_at_their_own_rates(world: World, preset: str) -> None:
+def test_theta_and_phi_move_at_their_own_rates(
+    world: World, preset: str, configure: Configure
+) -> None:
     """The first step of Adam is as long as its rate."""
-    config = _config("coop", preset, theta_rate=1e-4, phi_rate=1e-2)
+    config = configure("coop", preset, theta_rate=1e-4, phi_rate=1e-2)
     training = Training(build_method("coop"), *world, config)
     assert training.phi is not None
     before = {key: value.clone() for key, value in training.phi.items()}
@@ -139,16 +102,21 @@ def test_theta_and_phi_move_at_their_own_rates(world: World, preset: str) -> Non
     assert rates["phi_rate"] == pytest.approx(100 * rates["theta_rate"])
 
 
-def test_the_paper_takes_one_exact_step_on_the_whole_support(
-    world: World, asked: list[dict[str, Any]]
+@pytest.mark.parametrize("inner_steps", [1, 3])
+def test_the_paper_takes_exact_steps_on_the_whole_support(
+    world: World,
+    asked: list[dict[str, Any]],
+    inner_steps: int,
+    configure: Configure,
 ) -> None:
-    Training(build_method("coop"), *world, _config("coop", "paper")).advance()
+    config = configure("coop", "paper", inner_steps=inner_steps)
+    Training(build_method("coop"), *world, config).advance()
     (call,) = asked
-    (support,) = call["supports"]
-    for images in support.batch.images.tolist():
-        assert len(set(images)) == 3 * 3  # ways × shots
-    assert torch.equal(call["seen"].batch.classes, support.batch.classes)
-    assert call["second_order"]
+    assert len(call["supports"]) == inner_steps
+    for support in call["supports"]:
+        for images in support.batch.images.tolist():
+            assert len(set(images)) == 3 * 3  # ways × shots
+        assert torch.equal(call["seen"].batch.classes, support.batch.classes)
     assert call["unseen"] is None
     assert not call["temperature"]
     assert call["offset"] is None
@@ -156,24 +124,26 @@ def test_the_paper_takes_one_exact_step_on_the_whole_support(
 
 @pytest.mark.parametrize("temperature", [True, False])
 def test_the_trajectory_takes_a_segment_of_first_order_steps(
-    world: World, asked: list[dict[str, Any]], temperature: bool
+    world: World,
+    asked: list[dict[str, Any]],
+    temperature: bool,
+    configure: Configure,
 ) -> None:
-    config = _config("coop", temperature=temperature, unseen_weight=0.5)
+    config = configure("coop", temperature=temperature, unseen_weight=0.5)
     Training(build_method("coop"), *world, config).advance()
     (call,) = asked
     assert [tuple(support.labels.shape) for support in call["supports"]] == [(3, 6), (3, 6)]
     seen, unseen = call["seen"].batch.classes, call["unseen"].batch.classes
     assert torch.equal(seen, call["supports"][0].batch.classes)
     assert not set(seen[0].tolist()) & set(unseen[0].tolist())
-    assert not call["second_order"]
     assert call["unseen_weight"] == 0.5
     assert call["temperature"] == temperature
 
 
-def test_learning_nothing_leaves_plain_adaptation(world: World) -> None:
+def test_learning_nothing_leaves_plain_adaptation(world: World, configure: Configure) -> None:
     backbone, _, images = world
     method = build_method("coop")
-    config = _config("coop", learn_theta=False, learn_phi=False)
+    config = configure("coop", learn_theta=False, learn_phi=False)
     result = finish(meta_train(method, *world, config))
     plain = method.initial(backbone, seed=0)
     assert _equal(result.theta, plain)
@@ -189,15 +159,17 @@ def test_learning_nothing_leaves_plain_adaptation(world: World) -> None:
 
 
 @pytest.mark.parametrize(("learn_theta", "learn_phi"), [(True, False), (False, True)])
-def test_one_part_is_learned_alone(world: World, learn_theta: bool, learn_phi: bool) -> None:
-    config = _config("coop", learn_theta=learn_theta, learn_phi=learn_phi)
+def test_one_part_is_learned_alone(
+    world: World, learn_theta: bool, learn_phi: bool, configure: Configure
+) -> None:
+    config = configure("coop", learn_theta=learn_theta, learn_phi=learn_phi)
     result = finish(meta_train(build_method("coop"), *world, config))
     assert _equal(result.theta, build_method("coop").initial(world[0])) == (not learn_theta)
     assert all(float(value.abs().max()) == 0 for value in result.phi.values()) == (not learn_phi)
 
 
-def test_raw_rule_has_no_regulator(world: World) -> None:
-    events = list(meta_train(build_method("coop"), *world, _config("coop", rule="raw")))
+def test_raw_rule_has_no_regulator(world: World, configure: Configure) -> None:
+    events = list(meta_train(build_method("coop"), *world, configure("coop", rule="raw")))
     result = events[-1].result
     assert result.phi is None
     assert result.rule().name == "raw"
@@ -206,10 +178,10 @@ def test_raw_rule_has_no_regulator(world: World) -> None:
     assert values["cosine_raw_path"] == values["cosine_regulated_path"]
 
 
-def test_the_seed_decides_everything(world: World) -> None:
+def test_the_seed_decides_everything(world: World, configure: Configure) -> None:
     method = build_method("coop")
     first, second, third = (
-        finish(meta_train(method, *world, _config("coop", seed=seed))) for seed in (3, 3, 4)
+        finish(meta_train(method, *world, configure("coop", seed=seed))) for seed in (3, 3, 4)
     )
     assert _equal(first.theta, second.theta)
     assert _equal(first.phi, second.phi)
@@ -221,9 +193,13 @@ def test_the_seed_decides_everything(world: World) -> None:
     [("coop", "trajectory"), ("ivlp", "trajectory"), ("coop", "paper"), ("vpt", "paper")],
 )
 def test_a_killed_run_arrives_at_the_same_numbers(
-    world: World, tmp_path: Path, method: str, preset: str
+    world: World,
+    tmp_path: Path,
+    method: str,
+    preset: str,
+    configure: Configure,
 ) -> None:
-    workspace, built, config = Workspace(tmp_path), build_method(method), _config(method, preset)
+    workspace, built, config = Workspace(tmp_path), build_method(method), configure(method, preset)
     whole = Run.create(workspace, "meta-train", {}, "whole")
     expected = _log(meta_train(built, *world, config, whole), whole)
 
@@ -247,14 +223,30 @@ def test_a_killed_run_arrives_at_the_same_numbers(
     assert _equal(Initialisation.load(killed.folder).phi, expected.phi)
 
 
-def test_resuming_with_other_settings_is_refused(world: World, run: Run) -> None:
-    finish(meta_train(build_method("coop"), *world, _config("coop"), run))
+def test_resuming_with_other_settings_is_refused(
+    world: World, run: Run, configure: Configure
+) -> None:
+    finish(meta_train(build_method("coop"), *world, configure("coop"), run))
     with pytest.raises(GramError, match="another inner_rate;"):
-        finish(meta_train(build_method("coop"), *world, _config("coop", inner_rate=0.2), run))
+        finish(meta_train(build_method("coop"), *world, configure("coop", inner_rate=0.2), run))
 
 
-def test_slots_live_as_long_as_they_were_given(world: World) -> None:
-    training = Training(build_method("coop"), *world, _config("coop", tasks=8, steps=30))
+def test_a_checkpoint_older_than_a_setting_had_its_default(
+    world: World, configure: Configure
+) -> None:
+    training = Training(build_method("coop"), *world, configure("coop"))
+    training.advance()
+    tensors, state = training.checkpoint()
+    for newer in ("inner_steps", "first_order", "without", "rank", "per_layer"):
+        del state["config"][newer]
+    Training(build_method("coop"), *world, configure("coop")).restore(1, tensors, state)
+    changed = Training(build_method("coop"), *world, configure("coop", per_layer=True))
+    with pytest.raises(GramError, match="another per_layer;"):
+        changed.restore(1, tensors, state)
+
+
+def test_slots_live_as_long_as_they_were_given(world: World, configure: Configure) -> None:
+    training = Training(build_method("coop"), *world, configure("coop", tasks=8, steps=30))
     lives = set()
     for _ in range(15):
         before = {id(slot): slot for slot in training.slots}
@@ -272,9 +264,11 @@ def test_slots_live_as_long_as_they_were_given(world: World) -> None:
 
 
 def test_a_task_goes_on_where_it_was_and_a_new_one_begins_at_theta(
-    world: World, asked: list[dict[str, Any]]
+    world: World,
+    asked: list[dict[str, Any]],
+    configure: Configure,
 ) -> None:
-    training = Training(build_method("coop"), *world, _config("coop", steps=30))
+    training = Training(build_method("coop"), *world, configure("coop", steps=30))
     training.advance()
     count = {"new": 0, "old": 0}
     for _ in range(10):
@@ -294,8 +288,8 @@ def test_a_task_goes_on_where_it_was_and_a_new_one_begins_at_theta(
     assert min(count.values()) > 5
 
 
-def test_query_loss_falls(world: World) -> None:
-    config = _config(
+def test_query_loss_falls(world: World, configure: Configure) -> None:
+    config = configure(
         "coop",
         steps=40,
         tasks=8,
@@ -312,9 +306,9 @@ def test_query_loss_falls(world: World) -> None:
     assert last["loss_seen_after"] < 0.95 * first["loss_seen_after"]
 
 
-def test_metrics_are_means_over_the_tasks(world: World) -> None:
+def test_metrics_are_means_over_the_tasks(world: World, configure: Configure) -> None:
     """query_loss is what is minimised: the seen loss plus the weighted unseen one."""
-    config = _config("coop", unseen_weight=0.5)
+    config = configure("coop", unseen_weight=0.5)
     events = list(meta_train(build_method("coop"), *world, config))
     for event in events[1:-1]:
         values = event.values
@@ -323,18 +317,13 @@ def test_metrics_are_means_over_the_tasks(world: World) -> None:
         assert 0 <= values["accuracy_seen"] <= 1
 
 
-def test_without_unseen_classes(world: World) -> None:
-    config = _config("coop", task=replace(SMALL["task"], unseen_ways=0))
+def test_without_unseen_classes(world: World, configure: Configure) -> None:
+    config = configure("coop", unseen_ways=0)
     events = list(meta_train(build_method("coop"), *world, config))
     assert not any("unseen" in name for event in events for name in event.values)
 
 
-def test_zero_shot_has_nothing_to_learn(world: World) -> None:
-    with pytest.raises(GramError, match="zero-shot has nothing to meta-train"):
-        finish(meta_train(build_method("zero-shot"), *world, _config("coop")))
-
-
-def test_a_rate_that_breaks_the_numbers_is_told(world: World) -> None:
-    config = _config("coop", inner_rate=1e30, form="residual")
+def test_a_rate_that_breaks_the_numbers_is_told(world: World, configure: Configure) -> None:
+    config = configure("coop", inner_rate=1e30, form="residual")
     with pytest.raises(GramError, match="lower inner_rate"):
         finish(meta_train(build_method("coop"), *world, config))
