@@ -237,6 +237,62 @@ def test_a_run_of_other_tokens_keeps_them(
     assert call("adapt", classes, *options, "--set", "epochs=1")["classifier"]
 
 
+def test_methods_rules_and_recipes_have_their_options(
+    tmp_path: Path, call: Json, tiny_backbone: Backbone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("ingest", write_pairs(tmp_path / "pairs"), "--corpus", "farm")
+    workspace = Workspace(tmp_path / "workspace")
+    store_hierarchy(workspace, tiny_backbone, "farm")
+    small = ["--steps", 2, "--set", *SMALL]
+    trained = call(
+        "meta-train", "farm", "--method", "ivlp", "--option", "visual_tokens=2", "depth=2",
+        "--precision", "bfloat16", "--without", "domain-shift", *small,
+    )["run"]  # fmt: skip
+    config = Run.open(workspace, trained).config
+    assert config["options"]["visual_tokens"] == 2
+    assert config["precision"] == "bfloat16"
+    assert config["meta"]["without"] == ["domain-shift"]
+    assert config["meta"]["task"]["domain_shift"] is False
+    pretrained = call("meta-train", "farm", "--without", "meta-learning", *small)["run"]
+    assert Run.open(workspace, pretrained).config["rule"] == "raw"
+    assert "topics=captions" in refusal(
+        tmp_path, capsys, "meta-train", "farm", "--without", "clustering"
+    )
+
+    classes = write_classes(tmp_path / "insects")
+    few = ["adapt", classes, "--shots", 3]
+    # another method than the one that was meta-trained: its own start, the regulator of both towers
+    made = call(
+        *few, "--method", "maple", "--option", "depth=2", "--rule", "prograd+gram+clip",
+        "--rule-option", "weight=0.8", "norm=0.5", "--init", trained, "--views", 2,
+        "--set", "epochs=1",
+    )  # fmt: skip
+    run = Run.open(workspace, made["run"])
+    assert run.config["rule_options"] == {"weight": 0.8, "norm": 0.5}
+    about = call("classifiers", "show", made["classifier"])["about"]
+    assert about["rule"] == "prograd+gram+clip"
+    assert about["rule_options"]["norm"] == 0.5
+
+    published = call(*few, "--method", "cocoop", "--published", "--set", "epochs=2")
+    adapt = Run.open(workspace, published["run"]).config["adapt"]
+    assert (adapt["rate"], adapt["batch"], adapt["schedule"]) == (0.002, 1, "warmup-cosine")
+    assert (adapt["momentum"], adapt["weight_decay"], adapt["epochs"]) == (0.9, 5e-4, 2)
+
+    voted = call(*few, "--method", "tip-adapter", "--views", 2)
+    assert Run.open(workspace, voted["run"]).metrics()[-1]["accuracy"] == voted["accuracy"]
+    own = ["--method", "coop", "--option", "class_specific=true", "--set", "epochs=1"]
+    assert call(*few, *own)["classifier"]
+    assert "new classes" in refusal(tmp_path, capsys, *few, *own, "--classes", "base")
+    assert "needs a meta-trained" in refusal(tmp_path, capsys, *few, "--rule", "clip+gram")
+    assert "no option 'size'" in refusal(tmp_path, capsys, *few, "--option", "size=3")
+
+    report = call(
+        "evaluate", "base-to-new", "--data", classes, "--methods", "tip-adapter-f", "coop+prograd",
+        "--published", "--seeds", 1, "--shots", 2, "--set", "epochs=1",
+    )  # fmt: skip
+    assert [row["contender"] for row in report["table"]] == ["tip-adapter-f", "coop+prograd"]
+
+
 def test_a_stopped_run_is_resumed_to_the_same_numbers(
     tmp_path: Path, call: Json, tiny_backbone: Backbone, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -264,9 +264,10 @@ def _adapt(options: argparse.Namespace, workspace: Workspace, console: Console) 
     from gram_core.evaluation import harmonic
     from gram_core.work import adapt_run, adapt_work
 
-    name = options.method
-    if name is None and (options.published or options.options or options.tokens):
-        name = Run.open(workspace, options.init).config["method"] if options.init else "coop"
+    trained = Run.open(workspace, options.init).config if options.init else {}
+    name = options.method or trained.get("method", "coop")
+    with_options = bool(options.options) or options.tokens is not None
+    as_trained = name == trained.get("method") and not with_options
     settings = {"seed": options.seed, "evaluate_every": 1, **read_settings(options.settings)}
     if options.published:
         settings = asdict(AdaptConfig.published(name, options.shots)) | settings
@@ -274,7 +275,7 @@ def _adapt(options: argparse.Namespace, workspace: Workspace, console: Console) 
         workspace,
         options.data,
         configured(AdaptConfig, settings),
-        method=chosen_method(name, options) if name else None,
+        method=None if as_trained else chosen_method(name, options),
         rule=options.rule,
         rule_options=read_settings(options.rule_options),
         initialisation=options.init,
