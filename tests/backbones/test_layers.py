@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gram_core.backbones import Backbone
+from gram_core.backbones import Backbone, layers
 from gram_core.backbones.layers import Linear, attention, quick_gelu
 
 
@@ -21,9 +21,17 @@ def derivatives(function: Callable[[Tensor], Tensor], at: Tensor, order: int) ->
     return [value.detach() for value in values]
 
 
+@pytest.fixture(params=["oneDNN", "default"])
+def product(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Either product, whichever this processor would take."""
+    used = request.param == "oneDNN" and layers._onednn_works()
+    monkeypatch.setattr(layers, "_onednn_is_faster", lambda: used)
+    return str(request.param)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(2, 3, 5), (4, 5)])
-def test_a_frozen_map_has_all_derivatives(shape: tuple[int, ...], bias: bool) -> None:
+def test_a_frozen_map_has_all_derivatives(shape: tuple[int, ...], bias: bool, product: str) -> None:
     generator = torch.Generator().manual_seed(0)
     x, weight = torch.randn(shape, generator=generator), torch.randn(7, 5, generator=generator)
     offset = torch.randn(7, generator=generator) if bias else None
@@ -56,7 +64,9 @@ def test_quick_gelu_is_the_published_one() -> None:
     torch.testing.assert_close(quick_gelu(x), x * torch.sigmoid(1.702 * x))
 
 
-def test_second_derivatives_in_float32_equal_those_in_float64(tiny_backbone: Backbone) -> None:
+def test_second_derivatives_in_float32_equal_those_in_float64(
+    tiny_backbone: Backbone, product: str
+) -> None:
     """The single-precision path may use another product; it must not lose a derivative."""
     generator = torch.Generator().manual_seed(0)
     context = 0.5 * torch.randn(1, 3, tiny_backbone.text_width, generator=generator)
