@@ -9,15 +9,15 @@ alone. All three are exact.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gram_core.backbones.classes import SLOT, ClassTable, Position, group_by_length
+from gram_core.backbones.classes import SLOT, ClassTable, Part, Position, in_groups
 from gram_core.backbones.layers import (
     Block,
     Linear,
@@ -137,6 +137,8 @@ class TextTower:
         )
         embedded = self.token_embedding[ids.clamp(min=0)] * (ids != SLOT)[..., None]
         start = 1 + shared + len(words)
+        end = self._ids([len(row) for row in encoded])
+        order, sizes = in_groups(end[None])
         return ClassTable(
             names,
             tokens,
@@ -144,8 +146,9 @@ class TextTower:
             self.token_embedding[self._ids(list(words))],
             embedded + self.positions[start : start + length],
             (ids == SLOT).nonzero()[:, 1].view(len(names), tokens - shared),
-            self._ids([len(row) for row in encoded]),
-            tuple(map(self._ids, group_by_length([len(row) for row in encoded]))),
+            end,
+            order[0],
+            sizes,
         )
 
     def _ids(self, ids: Any) -> Tensor:
@@ -178,15 +181,22 @@ class TextTower:
         batch = context.shape[0]
         x = self._prefix(context, table, batch)
         first = x.shape[1]
-        parts: list[_Part] = []
+        parts: list[Part] = []
         rows, begin = [x], first
-        for chosen in table.groups if classes is None else (classes,):
-            part = _Part.of(table, chosen.expand(batch, -1), begin)
+        if classes is None:
+            order, sizes = table.order.expand(batch, -1), table.sizes
+            classes = order
+        else:
+            order, sizes = in_groups(table.end[classes])
+            classes = classes.gather(1, order)
+        for chosen, places in zip(classes.split(sizes, 1), order.split(sizes, 1), strict=True):
+            part = Part.of(table, chosen, begin)
             suffix = table.rows[:, : part.length][part.classes]
             if table.slots.shape[1]:
                 tokens = context[..., table.shared :, :]
-                if tokens.ndim == 4 and classes is None:
-                    tokens = tokens[:, chosen]
+                if tokens.ndim == 4:
+                    own = places[..., None, None].expand(-1, -1, *tokens.shape[2:])
+                    tokens = tokens.gather(1, own)
                 suffix = _placed(suffix, table.slots[part.classes], tokens)
             rows.append(suffix.flatten(1, 2))
             begin += rows[-1].shape[1]
@@ -234,13 +244,15 @@ class TextTower:
         x = block.finish(x.gather(1, ends), torch.cat(attended, dim=2))
         x = self.norm(x)
         x = F.normalize(x if self.projection is None else self.projection(x), dim=-1)
-        return x if len(parts) == 1 else x[:, torch.cat(table.groups).argsort()]
+        if len(parts) == 1:
+            return x
+        return x.gather(1, order.argsort(dim=1)[..., None].expand_as(x))
 
     def memory(self, table: ClassTable, classes: int) -> int:
         """Bytes that a differentiable pass keeps of so many classes of the table."""
-        rows = table.prefix + classes * table.rows.shape[1]
-        if classes == len(table):
-            rows = table.prefix + sum(len(g) * (int(table.end[g].max()) + 1) for g in table.groups)
+        longest = [int(table.end[group].max()) + 1 for group in table.order.split(table.sizes)]
+        own = sum(size * length for size, length in zip(table.sizes, longest, strict=True))
+        rows = table.prefix + math.ceil(classes * own / len(table))
         return rows * len(self.blocks) * self.width * self.positions.element_size() * KEPT
 
     def _prefix(self, context: Tensor, table: ClassTable, batch: int) -> Tensor:
@@ -276,58 +288,6 @@ def _causal_mask(length: int, like: Tensor) -> Tensor:
     """Zero where a row may look, minus infinity above the diagonal, `(length, length)`."""
     mask = torch.full((length, length), float("-inf"), dtype=like.dtype, device=like.device)
     return mask.triu(1)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Classes `(B, K)` whose rows lie side by side in the tower, each filled up to one length.
-
-    `end` `(B, K)` is the index of [EOT] among a class's rows; `begin` is the first of all rows.
-    """
-
-    classes: Tensor
-    end: Tensor
-    length: int
-    begin: int
-
-    @classmethod
-    def of(cls, table: ClassTable, classes: Tensor, begin: int) -> _Part:
-        end = table.end[classes]
-        return cls(classes, end, int(end.max()) + 1, begin)
-
-    @property
-    def count(self) -> int:
-        return int(self.classes.shape[1])
-
-    @property
-    def stop(self) -> int:
-        return self.begin + self.count * self.length
-
-    def rows_of_ends(self) -> Tensor:
-        """Where the classes' [EOT] are among all rows, `(B, K)`."""
-        offset = torch.arange(self.count, device=self.end.device) * self.length
-        return self.begin + offset + self.end
-
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, first: int, mask: Tensor) -> Tensor:
-        """What class rows read from the shared prefix and from the rows of their own class.
-
-        query: `(B, h, K * q, e)`, class by class; key, value: those of all rows, of which the
-        `first` are shared; mask broadcasts to `(B, h, K, q, first + L)`. Result `(B, h, K * q, e)`.
-        """
-        query = query * query.shape[-1] ** -0.5
-        own_query, own_key, own_value = (
-            rows.unflatten(2, (self.count, -1))
-            for rows in (
-                query,
-                key[:, :, self.begin : self.stop],
-                value[:, :, self.begin : self.stop],
-            )
-        )
-        shared = (query @ key[:, :, :first].transpose(-1, -2)).unflatten(2, (self.count, -1))
-        own = own_query @ own_key.transpose(-1, -2)
-        weight = torch.softmax(torch.cat([shared, own], dim=-1) + mask, dim=-1)
-        from_prefix = weight[..., :first].flatten(2, 3) @ value[:, :, :first]
-        return from_prefix + (weight[..., first:] @ own_value).flatten(2, 3)
 
 
 def read_text_tower(model: Any, tokenizer: Any) -> TextTower:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gram_core.backbones import Backbone, ClassTable, open_backbone
-from gram_core.backbones.classes import group_by_length
+from gram_core.backbones.classes import group_sizes, in_groups
 from gram_core.errors import GramError
 
 CheckDerivatives = Callable[[Callable[[Tensor], Tensor], Tensor], None]
@@ -143,24 +143,30 @@ def test_table_cuts_after_the_longest_class(tiny_backbone: Backbone) -> None:
 
 
 def test_classes_go_in_the_cheapest_groups_of_like_length() -> None:
-    lengths = [3, 9, 3, 4, 3, 9]
-    assert group_by_length(lengths, 0) == [[0, 2, 4], [3], [1, 5]]
-    assert group_by_length(lengths, 4) == [[0, 2, 3, 4], [1, 5]]
-    assert group_by_length(lengths, 100) == [[0, 1, 2, 3, 4, 5]]
-    assert group_by_length([5, 5], 0) == [[0, 1]]
+    lengths = [3, 3, 3, 4, 9, 9]
+    assert group_sizes(lengths, 0) == (3, 1, 2)
+    assert group_sizes(lengths, 4) == (4, 2)
+    assert group_sizes(lengths, 100) == (6,)
+    assert group_sizes([5, 5], 0) == (2,)
+    order, sizes = in_groups(torch.tensor([[2, 40, 2], [50, 3, 2]]))
+    assert sizes == (2, 1)
+    assert order.tolist() == [[0, 2, 1], [2, 1, 0]]
 
 
 def test_no_class_is_filled_up_to_a_much_longer_one(exact: Backbone) -> None:
     names = ["cat"] * 40 + ["an old wooden sailing ship"] * 10 + ["dog"] * 40
     table = exact.text.class_table(names, 4)
-    assert sorted(map(len, table.groups)) == [10, 80]
+    assert table.sizes == (80, 10)
     context = random_context(exact, 2, 4)
-    every = torch.arange(len(names)).expand(2, -1)
     together = exact.text.encode(context, table)
-    torch.testing.assert_close(
-        together, exact.text.encode(context, table, every), atol=1e-12, rtol=0
-    )
-    assert exact.text.memory(table, 90) < exact.text.memory(table, 89)
+    mixed = torch.tensor([[45, 0, 89, 44], [1, 42, 41, 60]])
+    some = exact.text.encode(context, table, mixed)
+    for task, classes in enumerate(mixed):
+        expected = [exact.text.encode(context, table, row.expand(2, 1))[task, 0] for row in classes]
+        torch.testing.assert_close(some[task], torch.stack(expected), atol=1e-12, rtol=0)
+        torch.testing.assert_close(together[task, classes], some[task], atol=1e-12, rtol=0)
+    padded = table.rows.shape[1] * len(names)
+    assert exact.text.memory(table, 90) < 0.7 * padded / table.prefix * exact.text.memory(table, 0)
 
 
 @pytest.mark.parametrize(
