@@ -13,7 +13,11 @@ from torch import Tensor
 Position = Literal["end", "middle", "front"]
 #: The id of a place that a learned token takes.
 SLOT = -1
-#: What a group of classes costs beyond its rows, in rows: its own small products and copies.
+#: Up to so many rows one attention over all of them, most of it masked, costs less than several
+#: small ones.
+DENSE_ROWS = 64
+#: What a group of classes costs beyond its rows, in rows: its own small products and copies. In one
+#: attention over all rows it costs nothing.
 GROUP_COST = 16
 
 
@@ -116,9 +120,10 @@ def in_groups(end: Tensor) -> tuple[Tensor, tuple[int, ...]]:
 def group_sizes(lengths: Sequence[int], cost: int | None = None) -> tuple[int, ...]:
     """The cheapest division of ascending `lengths` into groups, each filled up to its longest.
 
-    A row costs 1, and a group `cost` (None: `GROUP_COST`).
+    A row costs 1, and a group `cost` (None: `GROUP_COST`, or nothing among `DENSE_ROWS`).
     """
-    cost = GROUP_COST if cost is None else cost
+    if cost is None:
+        cost = 0 if sum(lengths) <= DENSE_ROWS else GROUP_COST
     # where a new length begins, and the end
     stops = [i for i in range(1, len(lengths)) if lengths[i] > lengths[i - 1]] + [len(lengths)]
     best = {0: (0, 0)}  # of the first classes: the cost, and where the last group begins

@@ -45,6 +45,11 @@ class Linear:
         bias = None if self.bias is None else self.bias * factor
         return Linear(self.weight * factor[:, None], bias)
 
+    def rows(self, start: int, stop: int) -> Linear:
+        """The map to some of its outputs; shares memory."""
+        bias = None if self.bias is None else self.bias[start:stop]
+        return Linear(self.weight[start:stop], bias)
+
     def cast(self, dtype: torch.dtype) -> Linear:
         """The same map, its products in another precision."""
         return Linear(self.weight.to(dtype), None if self.bias is None else self.bias.to(dtype))
@@ -124,8 +129,7 @@ class Block:
     """
 
     norm_attention: Norm
-    query: Linear
-    key_value: Linear
+    query_key_value: Linear
     out: Linear
     norm_mlp: Norm
     expand: Linear
@@ -137,13 +141,20 @@ class Block:
         """Heads `(B, heads, rows, e)` of rows `(B, rows, heads * e)`."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
+    def queries_keys_values(self, normed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of normed rows, by head, in one product."""
+        query, key, value = self.query_key_value(normed).chunk(3, dim=-1)
+        return self.split(query), self.split(key), self.split(value)
+
     def queries(self, normed: Tensor) -> Tensor:
         """Queries of normed rows, by head."""
-        return self.split(self.query(normed))
+        width = normed.shape[-1]
+        return self.split(self.query_key_value.rows(0, width)(normed))
 
     def keys_values(self, normed: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of normed rows, by head."""
-        key, value = self.key_value(normed).chunk(2, dim=-1)
+        width = normed.shape[-1]
+        key, value = self.query_key_value.rows(width, 3 * width)(normed).chunk(2, dim=-1)
         return self.split(key), self.split(value)
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
@@ -156,7 +167,7 @@ class Block:
 
         What lies between them (norms, scores, softmax, sums) stays in the precision of the rows.
         """
-        linear = ("query", "key_value", "out", "expand", "contract")
+        linear = ("query_key_value", "out", "expand", "contract")
         return replace(self, **{name: getattr(self, name).cast(dtype) for name in linear})
 
 
@@ -205,8 +216,7 @@ def _read_block(module: Any) -> Block:
             f"this backbone is built of {type(module).__name__}; prompts can be learned through "
             "open_clip's plain ResidualAttentionBlock only, so choose another backbone"
         )
-    attend, width = module.attn, module.attn.embed_dim
-    weight, bias = attend.in_proj_weight.detach(), attend.in_proj_bias.detach()
+    attend = module.attn
     out, contract = read_linear(attend.out_proj), read_linear(module.mlp.c_proj)
     if isinstance(module.ls_1, LayerScale):
         out = out.scaled(module.ls_1.gamma.detach())
@@ -214,8 +224,7 @@ def _read_block(module: Any) -> Block:
         contract = contract.scaled(module.ls_2.gamma.detach())
     return Block(
         norm_attention=read_norm(module.ln_1),
-        query=Linear(weight[:width], bias[:width]),
-        key_value=Linear(weight[width:], bias[width:]),
+        query_key_value=Linear(attend.in_proj_weight.detach(), attend.in_proj_bias.detach()),
         out=out,
         norm_mlp=read_norm(module.ln_2),
         expand=read_linear(module.mlp.c_fc),

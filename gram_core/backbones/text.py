@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gram_core.backbones.classes import SLOT, ClassTable, Part, Position, in_groups
+from gram_core.backbones.classes import DENSE_ROWS, SLOT, ClassTable, Part, Position, in_groups
 from gram_core.backbones.layers import (
     Block,
     Linear,
@@ -205,10 +205,13 @@ class TextTower:
         # One tensor of rows, so that every linear map is one product: the prefix, then the classes.
         x = torch.cat(rows, dim=1)
         causal = _causal_mask(first + max(part.length for part in parts), x)
+        dense = _whole_mask(first, parts, causal) if x.shape[1] <= DENSE_ROWS else None
         for depth, block in enumerate(self.blocks[:-1]):
             x = _replaced(x, deep, depth)
-            normed = block.norm_attention(x)
-            query, (key, value) = block.queries(normed), block.keys_values(normed)
+            query, key, value = block.queries_keys_values(block.norm_attention(x))
+            if dense is not None:
+                x = block.finish(x, attention(query, key, value, dense))
+                continue
             attended = [
                 attention(
                     query[:, :, :first],
@@ -282,6 +285,19 @@ def _replaced(x: Tensor, deep: Sequence[Tensor], depth: int) -> Tensor:
         return x
     tokens = deep[depth - 1]
     return torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1] :]], dim=1)
+
+
+def _whole_mask(first: int, parts: Sequence[Part], causal: Tensor) -> Tensor:
+    """The mask `(rows, rows)` of all rows at once: a class sees the prefix and itself."""
+    stop = parts[-1].stop
+    mask = torch.full((stop, stop), float("-inf"), dtype=causal.dtype, device=causal.device)
+    mask[:first, :first] = causal[:first, :first]
+    mask[first:, :first] = 0
+    for part in parts:
+        for begin in range(part.begin, part.stop, part.length):
+            own = slice(begin, begin + part.length)
+            mask[own, own] = causal[: part.length, : part.length]
+    return mask
 
 
 def _causal_mask(length: int, like: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ class VisualTower:
         for depth, block in enumerate(self.blocks[:-1]):
             x = _replaced(x, patches, deep, depth)
             normed = block.norm_attention(x)
-            x = block.finish(x, attention(block.queries(normed), *block.keys_values(normed)))
+            x = block.finish(x, attention(*block.queries_keys_values(normed)))
 
         # Only the rows that are pooled need the last block.
         pooled = slice(0, 1) if self.pool == "tok" else slice(1, patches)

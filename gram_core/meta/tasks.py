@@ -299,7 +299,7 @@ def examples(
         classes=_fill(classes).to(device),
         mask=None if bool(present.all()) else present.to(device),
     )
-    weights = used / used.sum(1, keepdim=True)
+    weights = used.double() / used.sum(1, keepdim=True)
     return Examples(batch, _fill(labels).to(device), weights.to(device))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from gram_core.backbones import Backbone, classes
+from gram_core.backbones import Backbone, classes, text
 from gram_core.prompts import Batch, ImageBank, Method, Params, build_method
 from tests.prompts import plain
 
@@ -108,13 +108,18 @@ def _meta_gradient(
     }
 
 
-@pytest.mark.parametrize("grouped", [False, True], ids=["", "classes in groups"])
+@pytest.mark.parametrize(
+    ("grouped", "dense"),
+    [(False, 64), (True, 64), (False, 0), (True, 0)],
+    ids=["", "classes in groups", "attention in parts", "both in parts"],
+)
 @pytest.mark.parametrize("case", CASES)
 def test_logits_gradients_and_meta_gradients_are_those_of_the_plain_form(
-    case: str, grouped: bool, double: Backbone, monkeypatch: pytest.MonkeyPatch
+    case: str, grouped: bool, dense: int, double: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if grouped:  # with groups for nothing every length has its own
-        monkeypatch.setattr(classes, "GROUP_COST", 0)
+    monkeypatch.setattr(text, "DENSE_ROWS", dense)
+    monkeypatch.setattr(classes, "DENSE_ROWS", 0)
+    monkeypatch.setattr(classes, "GROUP_COST", 0 if grouped else 1000)
     params, method, fast, slow = _both(case, double)
     torch.testing.assert_close(fast(params), slow(params), atol=1e-12, rtol=1e-12)
     ours, theirs = (_meta_gradient(params, method.fixed, of) for of in (fast, slow))
