@@ -97,13 +97,13 @@ def meta_train_work(workspace: Workspace) -> Work:
         from gram_core.corpus import embed
         from gram_core.hierarchy import Hierarchy
         from gram_core.meta import MetaConfig, meta_train
-        from gram_core.prompts import build_method
 
         settings = run.config
         yield Event("progress", message="opening hierarchy, backbone and pictures")
         hierarchy = Hierarchy.open(workspace, settings["hierarchy"])
-        backbone = open_backbone(hierarchy.backbone_name, precision=settings["precision"])
-        method = build_method(settings["method"], **settings["options"])
+        precision = settings.get("precision", "float32")
+        backbone = open_backbone(hierarchy.backbone_name, precision=precision)
+        method = method_of(settings)
         # there already, unless the backbone was changed or the cache deleted since
         yield from pass_on(embed(hierarchy.open_corpus(workspace), backbone))
         images = corpus_bank(workspace, hierarchy, backbone, method)
@@ -148,7 +148,7 @@ def adapt_run(
 
     of_start = Run.open(workspace, initialisation).config if initialisation else {}
     if method is None:
-        method = build_method(of_start.get("method", "coop"), **of_start.get("options", {}))
+        method = method_of(of_start) if of_start else build_method("coop")
     rule = rule or of_start.get("rule", "raw")
     options = rule_options or {}
     if "gram" not in rule.split("+"):
@@ -198,12 +198,11 @@ def adapt_work(workspace: Workspace) -> Work:
         from gram_core.datasets import TEST, load_set, with_views
         from gram_core.evaluation import accuracies
         from gram_core.gradients import build_rule
-        from gram_core.prompts import build_method
 
         settings = run.config
         config = AdaptConfig.from_dict(settings["adapt"])
         yield Event("progress", message="opening the backbone")
-        method = build_method(settings["method"], **settings["options"])
+        method = method_of(settings)
         phi, form, theta = None, "blend", None
         if settings["initialisation"]:
             found, backbone = open_initialisation(workspace, settings["initialisation"])
@@ -269,6 +268,14 @@ def adapt_work(workspace: Workspace) -> Work:
         yield Event("result", config.epochs, config.epochs, result=result | about["metrics"])
 
     return work
+
+
+def method_of(settings: dict[str, Any]) -> Method:
+    """The method of a run's settings; those of older runs know of tokens alone."""
+    from gram_core.prompts import build_method
+
+    older = {"tokens": settings["tokens"]} if "tokens" in settings else {}
+    return build_method(settings["method"], **settings.get("options", older))
 
 
 def open_initialisation(workspace: Workspace, run: str) -> tuple[Initialisation, Backbone]:
