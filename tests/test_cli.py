@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from gram_core.backbones import Backbone
+from gram_core.classifier import PromptedClassifier
 from gram_core.cli import main
 from gram_core.events import Event
 from gram_core.hierarchy import Hierarchy, Topic
@@ -273,6 +275,15 @@ def test_methods_rules_and_recipes_have_their_options(
     assert about["rule"] == "prograd+gram+clip"
     assert about["rule_options"]["norm"] == 0.5
 
+    still = call(*few, "--init", trained, "--set", "epochs=0", "--name", "still")
+    kept = PromptedClassifier.load(Path(still["path"]), tiny_backbone).params
+    for key, value in Initialisation.load(workspace.path("runs", trained)).theta.items():
+        assert torch.equal(kept[key], value)
+
+    short = call(*few, "--published", "--set", "epochs=1")["run"]
+    assert Run.open(workspace, short).config["adapt"]["schedule"] == "warmup-cosine"
+    whole = call("adapt", classes, "--shots", 1, "--published", "--classes", "base")["run"]
+    assert Run.open(workspace, whole).config["adapt"]["epochs"] == 50  # as published for one shot
     published = call(*few, "--method", "cocoop", "--published", "--set", "epochs=2")
     adapt = Run.open(workspace, published["run"]).config["adapt"]
     assert (adapt["rate"], adapt["batch"], adapt["schedule"]) == (0.002, 1, "warmup-cosine")
@@ -291,6 +302,12 @@ def test_methods_rules_and_recipes_have_their_options(
         "--published", "--seeds", 1, "--shots", 2, "--set", "epochs=1",
     )  # fmt: skip
     assert [row["contender"] for row in report["table"]] == ["tip-adapter-f", "coop+prograd"]
+    report = call(
+        "evaluate", "base-to-new", "--data", classes, "--methods", "coop", "maple", "--published",
+        "--seeds", 1, "--shots", 1, "--evaluate-at", 0,
+    )  # fmt: skip
+    last = [max(map(int, outcome["epochs"])) for outcome in report["outcomes"]]
+    assert last == [50, 5]
 
 
 def test_a_stopped_run_is_resumed_to_the_same_numbers(

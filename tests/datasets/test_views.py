@@ -43,6 +43,15 @@ def test_views_show_their_own_image(bank: ImageBank, tiny_backbone: Backbone) ->
         assert not torch.equal(joined.pixels[views[0]], joined.pixels[views[1]])
 
 
+def test_half_of_the_views_are_mirrored(bank: ImageBank, tiny_backbone: Backbone) -> None:
+    joined, support = with_views(bank, SUPPORT, tiny_backbone, 40)
+    assert joined.pixels is not None
+    assert support.views is not None
+    views = joined.pixels[support.views[0, 0]].double().mean((1, 2))
+    rising = int((views[:, -1] > views[:, 0]).sum())  # as the ramp of the image does
+    assert 10 < rising < 30
+
+
 def test_features_of_views_are_those_of_their_pixels(
     bank: ImageBank, tiny_backbone: Backbone
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -155,10 +156,21 @@ def test_passes_in_pieces_give_the_whole(
         batch = Batch(torch.arange(12).expand(2, -1))
         task, image = method.memory(constants, len(NAMES))
         assert (task, image > 0) == (0, True)
-        with torch.no_grad():
+        tower = type(double.text if name == "cocoop" else double.visual_tower())
+        encode = tower.encode
+        passes: list[int] = []
+
+        def counted(self: Any, *given: Any, encode: Any = encode, seen: Any = passes) -> Any:
+            seen.append(len(given[0]))
+            return encode(self, *given)
+
+        with torch.no_grad(), monkeypatch.context() as patch:
+            patch.setattr(tower, "encode", counted)
             whole = method.logits(params, constants, batch)
-            monkeypatch.setattr(module, "BUDGET", 10 * image)
+            assert len(passes) == 1
+            patch.setattr(module, "BUDGET", 10 * image)
             pieces = method.logits(params, constants, batch)
+            assert len(passes) == 1 + 3  # five images of both tasks at a time
         assert torch.allclose(whole, pieces, atol=1e-12)
 
 
@@ -184,6 +196,17 @@ def test_words_stand_next_to_the_name(tiny_backbone: Backbone) -> None:
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", ["language-deep", "vpt-deep", "cocoop", "maple"])
+def test_what_is_drawn_is_drawn_by_the_seed(name: str, tiny_backbone: Backbone) -> None:
+    method = build_method(name)
+    first, second, again = (method.initial(tiny_backbone, seed) for seed in (0, 1, 0))
+    for key, value in first.items():
+        assert torch.equal(value, again[key])
+        assert key == "text.context" or not torch.equal(value, second[key]), key
+    drawn = [value for key, value in first.items() if key in token_keys(first)]
+    assert all(not torch.equal(one, other) for one, other in pairwise(drawn))
 
 
 def test_starts_of_several_seeds_stack(tiny_backbone: Backbone) -> None:
