@@ -11,6 +11,7 @@ import torch
 
 from gram_core.adaptation import Adaptation, AdaptConfig, Support, adapt
 from gram_core.backbones import Backbone, open_backbone
+from gram_core.errors import GramError
 from gram_core.events import finish
 from gram_core.gradients import RULES, build_rule, initial_regulator
 from gram_core.prompts import METHODS, ImageBank, Method, Params, build_method, token_keys
@@ -109,3 +110,22 @@ def test_rules_differ(name: str, tiny_backbone: Backbone, bank: ImageBank) -> No
         same = torch.allclose(found["gram"][key], value, atol=1e-7)
         # What is no token is touched only through the tokens beside it.
         assert not same or key not in token_keys(found["raw"]), key
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_resnet_takes_text_methods_and_refuses_visual_tokens(
+    name: str, write_backbone: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("resnet") / "b"
+    vision = {"layers": [1, 1, 1, 1], "width": 8, "head_width": 64}
+    resnet = open_backbone(str(write_backbone(folder, vision=vision)))
+    size = (12, 3, resnet.image_size, resnet.image_size)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, size, generator=generator, dtype=torch.uint8)
+    method, bank = build_method(name), ImageBank.of(resnet, pixels)
+    if method.visual.reads_pixels:
+        with pytest.raises(GramError, match=r"ModifiedResNet.*or a text method"):
+            method.initial(resnet)
+        return
+    found = _adapted(method, "prograd", 0.0, resnet, bank)
+    method.check(found.params, resnet, len(NAMES), (2,))
