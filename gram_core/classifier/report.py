@@ -93,7 +93,7 @@ def measured(classifier: PromptedClassifier, batch: int, repeats: int) -> Report
     task, image = method.memory(classifier._constants, classes)
     flops_step = None
     if learns:
-        flops_step = round(_for_all(classifier, _step, classes, batch) / batch)
+        flops_step = round(_for_all(classifier, _step, batch) / batch)
     return Report(
         backbone=backbone.name,
         method=method.name,
@@ -101,8 +101,8 @@ def measured(classifier: PromptedClassifier, batch: int, repeats: int) -> Report
         batch=batch,
         parameters=counts,
         bytes=kept,
-        flops_classes=0 if conditional else _for_all(classifier, _features, classes, 1),
-        flops_prediction=_for_all(classifier, _prediction, classes, 1),
+        flops_classes=0 if conditional else _for_all(classifier, _features, 1),
+        flops_prediction=_for_all(classifier, _prediction, 1),
         flops_step=flops_step,
         latency=_latency(classifier, repeats),
         memory=sum(each.numel() * each.element_size() for each in weights) + kept + features,
@@ -113,22 +113,10 @@ def measured(classifier: PromptedClassifier, batch: int, repeats: int) -> Report
 Measure = Callable[["PromptedClassifier", int], int]
 
 
-def _for_all(classifier: PromptedClassifier, measure: Measure, classes: int, images: int) -> int:
-    """A count for so many classes and images, from two or three classes and one or two images.
-
-    Every count is a + b K + c N + d K N, as long as one class is as long as the longest of all.
-    """
-    text = classifier.backbone.text
-    names = sorted(classifier.class_names, key=lambda name: -len(text.tokens(name)))
-    two = classifier.with_classes(names[:2])
-    three = classifier.with_classes(names[:3])
-
-    def of_all_classes(images: int) -> int:
-        first = measure(two, images)
-        return first + (classes - 2) * (measure(three, images) - first if classes > 2 else 0)
-
-    first = of_all_classes(1)
-    return first + (images - 1) * (of_all_classes(2) - first if images > 1 else 0)
+def _for_all(classifier: PromptedClassifier, measure: Measure, images: int) -> int:
+    """A count for so many images, from one and two of them: every count is a + b N."""
+    first = measure(classifier, 1)
+    return first + (images - 1) * (measure(classifier, 2) - first if images > 1 else 0)
 
 
 def _features(classifier: PromptedClassifier, images: int) -> int:

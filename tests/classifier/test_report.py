@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gram_core.backbones import Backbone
+from gram_core.backbones import Backbone, classes, text
 from gram_core.classifier import PromptedClassifier
 from gram_core.classifier.report import counted
 from gram_core.errors import GramError
@@ -45,23 +45,33 @@ def _longest(backbone: Backbone) -> int:
     return max(len(backbone.text.tokens(f"{name}.")) for name in NAMES) + 1
 
 
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes pass through the text tower all as long as the longest, and attend by themselves."""
+    monkeypatch.setattr(text, "DENSE_ROWS", 0)
+    monkeypatch.setattr(classes, "DENSE_ROWS", 0)
+    monkeypatch.setattr(classes, "GROUP_COST", 10**6)
+
+
+@pytest.mark.usefixtures("in_parts")
 def test_predictions_cost_what_hand_arithmetic_says(make: Make, tiny_backbone: Backbone) -> None:
     scores = 2 * len(NAMES) * tiny_backbone.embed_dim
     for name, tokens in (("coop", 0), ("vpt", 4), ("vpt-deep", 8)):
         report = make(name).report(repeats=1)
         assert report.flops_prediction == _image(tiny_backbone, tokens) + scores
-    classes = _classes(tiny_backbone, 5, _longest(tiny_backbone), len(NAMES))
-    assert make("coop").report(repeats=1).flops_classes == classes
+    features = _classes(tiny_backbone, 5, _longest(tiny_backbone), len(NAMES))
+    assert make("coop").report(repeats=1).flops_classes == features
 
 
+@pytest.mark.usefixtures("in_parts")
 def test_cocoop_pays_for_the_classes_with_every_image(make: Make, tiny_backbone: Backbone) -> None:
     report = make("cocoop").report(repeats=1)
     feature, width = tiny_backbone.embed_dim, tiny_backbone.text_width
     hidden = max(1, feature // 16)
-    classes = _classes(tiny_backbone, 5, _longest(tiny_backbone), len(NAMES))
+    features = _classes(tiny_backbone, 5, _longest(tiny_backbone), len(NAMES))
     network = 2 * hidden * (feature + width)
     scores = 2 * len(NAMES) * feature
-    assert report.flops_prediction == _image(tiny_backbone) + classes + network + scores
+    assert report.flops_prediction == _image(tiny_backbone) + features + network + scores
     assert report.flops_classes == 0
 
 
