@@ -206,6 +206,15 @@ def test_runs_in_pieces_give_the_whole(setting: Setting, monkeypatch: pytest.Mon
         assert torch.allclose(value, pieces.params[key], atol=1e-5)
 
 
+def test_prograd_begins_as_raw_where_it_starts_at_its_teacher(
+    coop: Setting, tiny_backbone: Backbone
+) -> None:
+    """The general gradient is zero there but for rounding, which must not bend the step."""
+    step = AdaptConfig(epochs=1, batch=COUNT, rate=0.1)
+    raw, aligned = (coop.adapt(build_rule(rule), step).params for rule in ("raw", "prograd"))
+    assert _same(raw, aligned)
+
+
 def test_runs_may_start_apart(setting: Setting, tiny_backbone: Backbone) -> None:
     starts = [
         {key: value + 0.01 * seed for key, value in setting.start.items()} for seed in range(RUNS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -347,13 +348,26 @@ def test_an_installed_package_says_that_the_benchmarks_are_elsewhere(
     assert "they come with the repository" in capsys.readouterr().err
 
 
-def test_a_peak_is_what_the_work_held_at_most() -> None:
-    def work() -> None:
-        torch.ones(64 * 2**18)  # 64 MiB, let go before the work ends
+PEAKS = """
+from benchmarks.memory import peak_of
+from torch import ones
 
-    quiet, loud = memory.peak_of("quiet", "nothing", int), memory.peak_of("loud", "much", work)
-    assert quiet.peak - quiet.before < 32
-    assert 60 < loud.peak - loud.before < 96
+def work():
+    ones(64 * 2**18)  # 64 MiB, let go before the work ends
+
+for peak in (peak_of("quiet", "nothing", int), peak_of("loud", "much", work)):
+    print(peak.peak - peak.before)
+"""
+
+
+def test_a_peak_is_what_the_work_held_at_most() -> None:
+    """In a process of its own, as it is measured: this one has had higher peaks."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAKS], cwd=memory.ROOT, capture_output=True, text=True, check=True
+    )
+    quiet, loud = map(float, done.stdout.split())
+    assert quiet < 32
+    assert 60 < loud < 96
 
 
 @pytest.mark.parametrize("name", ["vpt", "vpt-replay", "vpt-peer"])

@@ -30,8 +30,9 @@ class Report:
     `flops_prediction` an image, whose class features are there; `flops_step` an image of a training
     step on raw gradients, forward and backward, with `batch` images, None where nothing is learned.
     What does not depend on the parameters is computed before training and is not in it. `latency`
-    is in seconds, of one image, its preparation apart. `memory` is what the backbone's weights, the prompts and the class
-    features take, `memory_step` about what a training step keeps beside them, in bytes.
+    is in seconds, of one image, its preparation apart. `memory` is what the backbone's weights, the
+    prompts and the class features take, `memory_step` about what a training step keeps beside
+    them, in bytes.
     """
 
     backbone: str

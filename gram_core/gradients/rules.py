@@ -74,6 +74,10 @@ class Aligned(_Fields):
     g − λ ⟨g, k⟩ / |k|² k, elsewhere g; each parameter of each run by itself. λ is `weight`: 1, and
     0.8 for 8 and 16 shots of Flowers, DTD and EuroSAT (Zhu et al., 2023). `temperature` and
     `template` are those of the `GeneralLoss`.
+
+    A general gradient shorter than √ε of the task's, ε the precision of its numbers, counts as
+    zero: where a prompt starts at the teacher's own words it is zero but for rounding, and the
+    direction of rounding errors would take a part of the task gradient away.
     """
 
     weight: float = 1.0
@@ -104,9 +108,11 @@ class Aligned(_Fields):
         return {key: self._aligned(task, general[key]) for key, task in gradients[TASK].items()}
 
     def _aligned(self, task: Tensor, general: Tensor) -> Tensor:
-        length = torch.linalg.vector_norm(general.flatten(1), dim=1)
-        length = _over(torch.where(length > 0, length, 1.0), general)
-        unit = general / length
+        length, of_task = (
+            torch.linalg.vector_norm(each.flatten(1), dim=1) for each in (general, task)
+        )
+        noise = length <= torch.finfo(length.dtype).eps ** 0.5 * of_task
+        unit = general / _over(torch.where(noise, math.inf, length), general)
         conflict = (task * unit).flatten(1).sum(1).clamp(max=0)
         return task - self.weight * _over(conflict, unit) * unit
 
