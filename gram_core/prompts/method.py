@@ -230,10 +230,10 @@ class Method:
         `params` has the task axis: `(B, M, d)`.
         """
         images = self.image_features(params, constants, batch.images)
+        if torch.is_grad_enabled() or not self.text.by_image:
+            return self._logits(params, constants, batch, images)
         count = len(constants.class_names) if batch.classes is None else batch.classes.shape[1]
         _, each = self.text.memory(constants, count)
-        if torch.is_grad_enabled() or each * images[..., 0].numel() <= BUDGET:
-            return self._logits(params, constants, batch, images)
         parts = images.split(max(1, BUDGET // (each * len(images))), dim=1)
         return torch.cat([self._logits(params, constants, batch, part) for part in parts], dim=1)
 
