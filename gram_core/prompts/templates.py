@@ -38,6 +38,8 @@ def templates(given: str | Sequence[str]) -> tuple[str, ...]:
 
             return tuple(each("{}") for each in getattr(open_clip, ENSEMBLES[given]))
         given = [DATASETS.get(given, given)]
+    if not isinstance(given, Sequence):
+        given = [given]  # refused below
     if not given:
         raise GramError("There is no template; give at least one, as 'a photo of a {}.'.")
     for each in given:

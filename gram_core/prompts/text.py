@@ -52,6 +52,10 @@ class Context:
     def __post_init__(self) -> None:
         check_tokens(self.tokens, "context tokens")
         check_depth(self.depth)
+        if not isinstance(self.words, str):
+            raise GramError(f"words is {self.words!r}; give text, or none: 'a photo of a', ''.")
+        if not isinstance(self.class_specific, bool):
+            raise GramError(f"class_specific is {self.class_specific!r}; give true or false.")
         if self.position not in get_args(Position):
             raise GramError(
                 f"The position of the class name is {self.position!r}; give "

@@ -239,7 +239,11 @@ def test_bad_methods_are_refused() -> None:
         build_method("coop", position="back")
     with pytest.raises(GramError, match="number from 0"):
         build_method("tip-adapter", beta=-1)
-    for template in ("a photo", ["a {}", "{} and {}"], []):
+    with pytest.raises(GramError, match="words is 3"):
+        build_method("coop", words=3)
+    with pytest.raises(GramError, match="true or false"):
+        build_method("coop", class_specific="maybe")
+    for template in ("a photo", ["a {}", "{} and {}"], [], 3):
         with pytest.raises(GramError, match="template"):
             build_method("zero-shot", template=template)
 
