@@ -2,7 +2,7 @@
 
 from gram_core.hierarchy.clustering import cluster
 from gram_core.hierarchy.config import ClusterConfig
-from gram_core.hierarchy.hierarchy import Hierarchy, Topic
+from gram_core.hierarchy.hierarchy import Description, Hierarchy, Topic
 from gram_core.hierarchy.words import tf_idf
 
-__all__ = ["ClusterConfig", "Hierarchy", "Topic", "cluster", "tf_idf"]
+__all__ = ["ClusterConfig", "Description", "Hierarchy", "Topic", "cluster", "tf_idf"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,36 @@ if TYPE_CHECKING:
 Ids = NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Description:
+    """What a visual domain looks like, and what is said in it more than in the rest of its topic.
+
+    Attributes:
+        central: ids of the pictures nearest to its middle, the nearest first.
+        typical: ids of the pictures that tell it best from the topic's other domains: nearer to
+            its middle than to any other one, by the largest margin first.
+        words: words that are more frequent in it than in the rest of the topic, each with its
+            score, best first.
+        brightness, contrast, saturation: means over its pictures, 0 to 1.
+        colours: its commonest colours as "#rrggbb", the commonest first.
+    """
+
+    central: tuple[int, ...]
+    typical: tuple[int, ...]
+    words: tuple[tuple[str, float], ...]
+    brightness: float
+    contrast: float
+    saturation: float
+    colours: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Description:
+        """The description that `dataclasses.asdict` made, before or after JSON."""
+        words = tuple((str(word), float(score)) for word, score in values["words"])
+        lists = {name: tuple(values[name]) for name in ("central", "typical", "colours")}
+        return cls(**{**values, **lists, "words": words})
+
+
 @dataclass(frozen=True, eq=False)
 class Topic:
     """Pairs that speak of the same, divided into visual domains.
@@ -32,6 +62,9 @@ class Topic:
         domains: ids of the pairs of each domain, ascending, the largest domain first; together
             they are the members.
         reason: why the topic cannot be used for tasks; None if it can.
+        descriptions: one for each domain, in their order; empty where they were not made.
+        coherence: how often its best words occur together (NPMI), -1 to 1; None if not measured.
+        silhouette: how well its domains are parted, -1 to 1; None for a single one.
     """
 
     id: int
@@ -40,9 +73,18 @@ class Topic:
     members: Ids
     domains: tuple[Ids, ...]
     reason: str | None = None
+    descriptions: tuple[Description, ...] = ()
+    coherence: float | None = None
+    silhouette: float | None = None
 
     def __len__(self) -> int:
         return len(self.members)
+
+    def head(self) -> dict[str, Any]:
+        """All of the topic but its members and domains, fit for JSON."""
+        names = ("id", "word", "words", "reason", "coherence", "silhouette")
+        described = [asdict(description) for description in self.descriptions]
+        return {name: getattr(self, name) for name in names} | {"descriptions": described}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +102,8 @@ class Hierarchy:
         centroids: (L, d) mean sentence embedding of each topic, of length one.
         quality: numbers that tell how well it went.
         corpus_fingerprint: of the corpus' content; empty where that is not known.
+        parent: the id of the hierarchy that this one was made of by an edit; empty for none.
+        edit: that edit, fit for JSON; empty for none.
     """
 
     id: str
@@ -74,6 +118,8 @@ class Hierarchy:
     centroids: NDArray[np.float32]
     quality: dict[str, float] = field(default_factory=dict)
     corpus_fingerprint: str = ""
+    parent: str = ""
+    edit: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """How many pairs were looked at, N."""
@@ -124,10 +170,9 @@ class Hierarchy:
             "config": self.config,
             "quality": self.quality,
             "corpus_fingerprint": self.corpus_fingerprint,
-            "topics": [
-                {"id": topic.id, "word": topic.word, "words": topic.words, "reason": topic.reason}
-                for topic in self.topics
-            ],
+            "parent": self.parent,
+            "edit": self.edit,
+            "topics": [topic.head() for topic in self.topics],
         }
         write_json(folder / "hierarchy.json", head)
         columns = {
@@ -176,6 +221,8 @@ class Hierarchy:
             "usable": len(self.usable()),
             "quality": self.quality,
         }
+        if self.parent:
+            about |= {"parent": self.parent, "edit": self.edit}
         with workspace.create("hierarchies", self.id, about) as folder:
             self.save(folder)
         return workspace.path("hierarchies", self.id)
@@ -215,6 +262,18 @@ def _read_topics(heads: list[dict[str, Any]], topic: Ids, domain: Ids) -> tuple[
         members = order[start:stop].astype(np.int64)
         rows = domain[members]
         domains = tuple(members[rows == row] for row in range(rows.max(initial=-1) + 1))
-        words = tuple((str(word), float(score)) for word, score in head["words"])
-        topics.append(Topic(head["id"], head["word"], words, members, domains, head["reason"]))
+        described = tuple(map(Description.from_dict, head.get("descriptions", ())))
+        topics.append(
+            Topic(
+                id=head["id"],
+                word=head["word"],
+                words=tuple((str(word), float(score)) for word, score in head["words"]),
+                members=members,
+                domains=domains,
+                reason=head["reason"],
+                descriptions=described,
+                coherence=head.get("coherence"),
+                silhouette=head.get("silhouette"),
+            )
+        )
     return tuple(topics)
