@@ -14,13 +14,16 @@ import re
 import secrets
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from gram_core.errors import GramError
 from gram_core.threads import threads
@@ -37,6 +40,7 @@ SINGULAR = {
     "classifiers": "classifier",
 }
 LONGEST_ID = 100
+ABANDONED_AFTER = 24 * 60 * 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -138,28 +142,57 @@ class Workspace:
 
     @contextmanager
     def create(
-        self, kind: str, id: str | None = None, about: dict[str, Any] | None = None
+        self,
+        kind: str,
+        id: str | None = None,
+        about: dict[str, Any] | None = None,
+        keep: bool = False,
     ) -> Iterator[Path]:
         """A temporary folder that becomes the artefact when the block ends without an error.
 
         The folder's name is already the id. `about` is written at the end, so that the block may
         still add to it.
 
+        Args:
+            keep: work that was interrupted finds the folder again, and all that lies beside it in
+                the folder's parent; only a GramError removes both. One process at a time has it.
+
         Raises:
-            GramError: the id is taken, or is none.
+            GramError: the id is taken, is none, or is being made with `keep` by somebody else.
         """
         id = new_id(SINGULAR.get(kind, kind)) if id is None else id
         self.check_free(kind, id)
-        shelter = self._folder(kind) / f".draft-{secrets.token_hex(4)}"
-        draft = shelter / id
-        draft.mkdir(parents=True)
-        try:
-            yield draft
-            write_about(draft, kind, about or {})
-            self.check_free(kind, id)
-            draft.rename(self._place(kind, id))
-        finally:
-            shutil.rmtree(shelter, ignore_errors=True)
+        self._remove_abandoned(kind)
+        name = f".kept-{id}" if keep else f".draft-{secrets.token_hex(4)}"
+        shelter = self._folder(kind) / name
+        shelter.mkdir(parents=True, exist_ok=keep)
+        with _alone(shelter, f"the {SINGULAR[kind]} {id!r}") if keep else nullcontext():
+            draft, left = shelter / id, False
+            draft.mkdir(parents=True, exist_ok=keep)
+            try:
+                self.check_free(kind, id)
+                yield draft
+                write_about(draft, kind, about or {})
+                self.check_free(kind, id)
+                draft.rename(self._place(kind, id))
+            except GramError:
+                raise
+            except BaseException:
+                left = keep
+                raise
+            finally:
+                if not left:
+                    shutil.rmtree(shelter, ignore_errors=True)
+
+    def _remove_abandoned(self, kind: str) -> None:
+        """Removes what killed processes left: old drafts, and what finished artefacts came from."""
+        for shelter in self._folder(kind).glob(".draft-*"):
+            with suppress(OSError):  # somebody else removes it
+                if time.time() - shelter.stat().st_mtime > ABANDONED_AFTER:
+                    shutil.rmtree(shelter, ignore_errors=True)
+        for shelter in self._folder(kind).glob(".kept-*"):
+            if self.exists(kind, shelter.name.removeprefix(".kept-")):
+                shutil.rmtree(shelter, ignore_errors=True)
 
     def check_free(self, kind: str, id: str) -> None:
         """Raises GramError where an artefact of that id is there already, or it is no id."""
@@ -215,6 +248,23 @@ class Workspace:
 
     def _place(self, kind: str, id: str) -> Path:
         return self._folder(kind) / check_id(id)
+
+
+@contextmanager
+def _alone(folder: Path, what: str) -> Iterator[None]:
+    """Nobody else makes the same thing while the block lasts. Raises GramError if somebody does."""
+    # held and given back by whichever thread goes on with the work
+    lock = FileLock(folder / ".lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise GramError(
+            f"{what} is being made by another process; wait for it, or choose another name"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check_kind(kind: str) -> None:

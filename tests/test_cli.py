@@ -374,7 +374,7 @@ def test_help_is_there_before_anything_heavy_is_imported() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
-    for name in ("torch", "pandas", "plotly", "bertopic", "sklearn", "streamlit"):
+    for name in ("torch", "pandas", "plotly", "umap", "sklearn", "streamlit"):
         assert f"'{name}'" not in loaded
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -58,6 +59,50 @@ def test_the_newest_come_first(workspace: Workspace) -> None:
     for id in ("b", "c", "a"):
         put(workspace, id)
     assert [artefact.id for artefact in workspace.list("classifiers")] == ["a", "c", "b"]
+
+
+def test_a_kept_draft_is_found_again_after_an_interruption(workspace: Workspace) -> None:
+    interrupted = workspace.create("corpora", "c", keep=True)
+    folder = interrupted.__enter__()
+    (folder / "part").write_text("first")
+    (folder.parent / "beside").touch()
+    interrupted.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert workspace.list("corpora") == []
+    with workspace.create("corpora", "c", keep=True) as folder:
+        assert (folder / "part").read_text() == "first"
+        assert (folder.parent / "beside").exists()
+        with (
+            pytest.raises(GramError, match="corpus 'c' is being made"),
+            workspace.create("corpora", "c", keep=True),
+        ):
+            pass
+    assert {path.name for path in workspace.path("corpora", "c").iterdir()} == {
+        "about.json",
+        "part",
+    }
+    assert [entry.name for entry in (workspace.root / "corpora").iterdir()] == ["c"]
+
+
+def test_a_kept_draft_that_is_refused_is_removed(workspace: Workspace) -> None:
+    with pytest.raises(GramError, match="no"), workspace.create("corpora", "c", keep=True):
+        raise GramError("no")
+    assert list((workspace.root / "corpora").iterdir()) == []
+
+
+def test_drafts_of_killed_processes_are_removed_after_a_day(workspace: Workspace) -> None:
+    old, new, kept = (
+        workspace.root / "runs" / name for name in (".draft-1", ".draft-2", ".kept-a")
+    )
+    for folder in (old, new, kept):
+        (folder / "x").mkdir(parents=True)
+    for folder in (old, kept):
+        os.utime(folder, (0, 0))
+    put(workspace, "one", kind="runs")
+    assert {entry.name for entry in (workspace.root / "runs").iterdir()} == {
+        ".draft-2",
+        ".kept-a",
+        "one",
+    }
 
 
 def test_a_name_is_given_once(workspace: Workspace) -> None:

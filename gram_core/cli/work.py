@@ -1,4 +1,4 @@
-"""`ingest`, `cluster`, `meta-train`, `adapt`, `predict`: the way of the data, one verb an arrow."""
+"""`cluster`, `meta-train`, `adapt`, `predict`: the way of the data, one verb an arrow."""
 
 from __future__ import annotations
 
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 
 def register(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Adds the verbs."""
-    verb = verbs.add_parser("ingest", parents=[common], help="make a corpus of image-text pairs")
-    verb.add_argument("source", type=Path, help="a folder, table, Parquet, tar shards, COCO")
-    verb.add_argument("--corpus", required=True, metavar="NAME")
-    verb.add_argument("--image-column", help="where it cannot be guessed")
-    verb.add_argument("--caption-column", help="where it cannot be guessed")
-    verb.add_argument("--limit", type=int, help="stop after so many good pairs")
-    verb.set_defaults(handle=_ingest)
-
     verb = verbs.add_parser("cluster", parents=[common], help="find topics and visual domains")
     verb.add_argument("corpus", help='a corpus of the workspace, or "bundled"')
     verb.add_argument("--backbone", default="bundled", help="bundled, MODEL/TAG, or a folder")
@@ -153,25 +145,6 @@ def configured(kind: type, settings: dict[str, Any], **fixed: Any) -> Any:
         names = ", ".join(sorted(known))
         raise GramError(f"There is no setting {unknown[0]!r}; there are {names}.")
     return kind(**{**fixed, **settings})
-
-
-def _ingest(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:
-    from gram_core.corpus import ingest
-
-    corpus = console.follow(
-        ingest(
-            options.source,
-            workspace,
-            options.corpus,
-            options.image_column,
-            options.caption_column,
-            options.limit,
-        )
-    )
-    about = workspace.get("corpora", corpus.name).about
-    answer = {"corpus": corpus.name, "pairs": len(corpus), "about": about}
-    left_out = "".join(f"\n  left out: {n:,} ({why})" for why, n in about["reasons"].items())
-    console.answer(answer, f"corpus {corpus.name}: {len(corpus):,} pairs{left_out}")
 
 
 def _cluster(options: argparse.Namespace, workspace: Workspace, console: Console) -> None:

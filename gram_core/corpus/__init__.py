@@ -2,6 +2,6 @@
 
 from gram_core.corpus.corpus import BUNDLED, Corpus, open_corpus
 from gram_core.corpus.embedding import embed
-from gram_core.corpus.ingest import ingest
+from gram_core.corpus.ingest import IngestConfig, ingest
 
-__all__ = ["BUNDLED", "Corpus", "embed", "ingest", "open_corpus"]
+__all__ = ["BUNDLED", "Corpus", "IngestConfig", "embed", "ingest", "open_corpus"]

@@ -5,28 +5,34 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
-import threading
-from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gram_core.corpus.stored import open_pictures
 from gram_core.errors import GramError
+from gram_core.pictures import opened, plain
+from gram_core.threads import threads
 from gram_core.workspace import Workspace, check_id
 
 if TYPE_CHECKING:
+    import pyarrow
+    import torch
+
     from gram_core.backbones import Backbone
+
+Precision = Literal["float16", "float32"]
+Features = NDArray[np.floating]
 
 BUNDLED_NAME = "bundled"
 #: Where the corpus that comes with the program lies.
 BUNDLED = Path(__file__).resolve().parents[2] / "data" / "corpus"
-ROW_GROUPS_HELD = 8
 
 
 def open_corpus(workspace: Workspace, name: str = BUNDLED_NAME, limit: int | None = None) -> Corpus:
@@ -68,7 +74,8 @@ class Corpus:
 
     Args:
         name: its name in the workspace.
-        files: Parquet files with columns `image` (bytes, or a struct with bytes) and `caption`.
+        files: Parquet files with a column `caption` and the places of the pictures in the tars
+            beside them, or a column `image` (bytes, or a struct with bytes).
         cache: a folder for what can be computed again.
         limit: only the first so many pairs.
         fingerprint: of the files' content, where it is known already.
@@ -88,8 +95,8 @@ class Corpus:
         self.files = tuple(files)
         self.cache = cache
         self._known_fingerprint = fingerprint
-        self._images = _Images(self.files)
-        self.total = len(self._images)
+        self._pictures = open_pictures(self.files)
+        self.total = len(self._pictures)
         self._count = self.total if limit is None else min(limit, self.total)
 
     def __len__(self) -> int:
@@ -112,14 +119,23 @@ class Corpus:
         return [text for table in columns for text in table["caption"].to_pylist()][: len(self)]
 
     def image_bytes(self, pair: int) -> bytes:
-        """The encoded picture of a pair. Raises IndexError if there is no such pair."""
-        if not 0 <= pair < len(self):
-            raise IndexError(f"pair {pair} of a corpus of {len(self)}")
-        return self._images.read(pair)
+        """A small encoded picture of a pair. Raises IndexError if there is no such pair."""
+        return self._pictures.shown(self._checked(pair))
 
     def image(self, pair: int) -> Image.Image:
-        """The picture of a pair, RGB."""
-        return Image.open(io.BytesIO(self.image_bytes(pair))).convert("RGB")
+        """The picture of a pair, RGB: as it is kept, or as it lies where the corpus points at.
+
+        Raises:
+            IndexError: there is no such pair.
+            GramError: what the corpus points at is not there any more, or was changed.
+        """
+        with opened(io.BytesIO(self._pictures.original(self._checked(pair)))) as image:
+            return plain(image)
+
+    def _checked(self, pair: int) -> int:
+        if not 0 <= pair < len(self):
+            raise IndexError(f"pair {pair} of a corpus of {len(self)}")
+        return int(pair)
 
     def pixels(self, backbone: Backbone) -> NDArray[np.uint8]:
         """(N, 3, H, W) all pictures as the backbone sees them, memory-mapped from a cache."""
@@ -141,12 +157,19 @@ class Corpus:
 
     def prepared(self, rows: Sequence[int], backbone: Backbone) -> Any:
         """(n, 3, H, W) uint8 tensor of some pictures as the backbone sees them."""
-        return backbone.pixels([self.image(row) for row in rows])
+        import torch
 
-    def features(self, backbone: Backbone) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+        def pixels(row: int) -> torch.Tensor:
+            return backbone.pixels([self.image(row)])  # large ones are not held together
+
+        with ThreadPoolExecutor(threads()) as pool:
+            return torch.cat(list(pool.map(pixels, rows)))
+
+    def features(self, backbone: Backbone) -> tuple[Features, Features]:
         """(N, e) image and (N, e) text features of length one, memory-mapped from a cache.
 
-        Computes them if they are not there; `embed` does the same and tells of its progress.
+        They are float16, or float32 where `embed` was asked for that. Computes them if they are
+        not there; `embed` does the same and tells of its progress.
         """
         from gram_core.corpus.embedding import embed
         from gram_core.events import finish
@@ -159,60 +182,69 @@ class Corpus:
         return stored
 
     def stored_features(
-        self, backbone: Backbone
-    ) -> tuple[NDArray[np.float16], NDArray[np.float16]] | None:
-        """Image and text features if they were computed before; those of all pairs will do."""
-        for limited in (True, False):
-            folder = self.feature_folder(backbone, limited)
-            paths = folder / "image.npy", folder / "text.npy"
-            if all(path.exists() for path in paths):
-                image, text = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
-                return image[: len(self)], text[: len(self)]
+        self, backbone: Backbone, least: Precision = "float16"
+    ) -> tuple[Features, Features] | None:
+        """Image and text features if they were computed before, the most precise ones there are.
+
+        Those of all pairs will do for the first ones.
+        """
+        precisions: tuple[Precision, ...] = ("float32", "float16")
+        for precision in precisions[: 1 + (least == "float16")]:
+            for limited in (True, False):
+                folder = self.feature_folder(backbone, limited, precision)
+                paths = folder / "image.npy", folder / "text.npy"
+                if all(path.exists() for path in paths):
+                    image, text = (
+                        np.load(path, mmap_mode="r", allow_pickle=False) for path in paths
+                    )
+                    return image[: len(self)], text[: len(self)]
         return None
 
-    def feature_folder(self, backbone: Backbone, limited: bool = True) -> Path:
+    def feature_folder(
+        self, backbone: Backbone, limited: bool = True, precision: Precision = "float16"
+    ) -> Path:
         """The cache's folder for one backbone; a limited corpus has its own."""
         part = f"-{len(self)}" if limited and len(self) < self.total else ""
-        return self.cache / f"{self.fingerprint}{part}" / str(backbone.fingerprint)
+        end = "-float32" if precision == "float32" else ""
+        return self.cache / f"{self.fingerprint}{part}" / f"{backbone.fingerprint}{end}"
+
+    def feature_table(self, backbone: Backbone) -> pyarrow.Table:
+        """Columns id, image, text: the features as Arrow lists of fixed size, where they lie.
+
+        Nothing is copied. NumPy and DuckDB read float32 in place; of float16 DuckDB knows nothing,
+        give it `feature_batches`. Computes features that are not there.
+        """
+        import pyarrow as pa
+
+        ids = np.arange(len(self), dtype=np.int64)
+        columns = [_fixed_lists(part) for part in self.features(backbone)]
+        return pa.table([ids, *columns], names=["id", "image", "text"])
+
+    def feature_batches(self, backbone: Backbone, rows: int = 2048) -> pyarrow.RecordBatchReader:
+        """The features as a stream of record batches in float32: id, image, text.
+
+        For DuckDB, which reads float32 alone; a stream can be read once.
+        """
+        import pyarrow as pa
+
+        image, text = self.features(backbone)
+        lists = pa.list_(pa.float32(), image.shape[1])
+        schema = pa.schema([("id", pa.int64()), ("image", lists), ("text", lists)])
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for start in range(0, len(self), rows):
+                ids = np.arange(start, min(start + rows, len(self)), dtype=np.int64)
+                parts = (np.asarray(part[ids], dtype=np.float32) for part in (image, text))
+                columns = [pa.array(ids), *map(_fixed_lists, parts)]
+                yield pa.record_batch(columns, schema=schema)
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-class _Images:
-    """The image columns of Parquet files, read by row groups of which the latest are held."""
+def _fixed_lists(features: Features) -> pyarrow.FixedSizeListArray:
+    """An Arrow array of lists over the memory of (N, e) features."""
+    import pyarrow as pa
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        from pyarrow import ArrowException, parquet
-
-        try:
-            self._files = [parquet.ParquetFile(file) for file in files]
-        except (OSError, ArrowException) as error:
-            raise GramError(f"the corpus cannot be read ({error}); ingest it again") from None
-        self._groups = [
-            (number, group)
-            for number, file in enumerate(self._files)
-            for group in range(file.num_row_groups)
-        ]
-        sizes = [
-            self._files[number].metadata.row_group(group).num_rows for number, group in self._groups
-        ]
-        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).tolist()
-        self._held: OrderedDict[int, Any] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def read(self, row: int) -> bytes:
-        place = bisect_right(self._starts, row) - 1
-        with self._lock:
-            if place not in self._held:
-                self._held[place] = self._load(place)
-                if len(self._held) > ROW_GROUPS_HELD:
-                    self._held.popitem(last=False)
-            self._held.move_to_end(place)
-            column = self._held[place]
-        value = column[row - self._starts[place]].as_py()
-        return bytes(value["bytes"] if isinstance(value, dict) else value)
-
-    def _load(self, place: int) -> Any:
-        number, group = self._groups[place]
-        return self._files[number].read_row_group(group, columns=["image"])["image"]
+    kind = pa.from_numpy_dtype(features.dtype)
+    values = pa.Array.from_buffers(kind, features.size, [None, pa.py_buffer(features)])
+    return pa.FixedSizeListArray.from_arrays(values, features.shape[1])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,94 +13,107 @@ from numpy.typing import NDArray
 from gram_core.corpus import Corpus, embed
 from gram_core.errors import GramError
 from gram_core.events import Event, pass_on
+from gram_core.hierarchy import quality
 from gram_core.hierarchy.config import ClusterConfig
-from gram_core.hierarchy.domains import find_domains
+from gram_core.hierarchy.descriptions import describe
+from gram_core.hierarchy.domains import find_domains, shared_directions
+from gram_core.hierarchy.engines import Clusterer, Reducer
+from gram_core.hierarchy.filters import choose_pairs, selectivity, similarities
 from gram_core.hierarchy.hierarchy import Hierarchy, Ids, Topic
-from gram_core.hierarchy.sentences import embed_sentences, normalised
-from gram_core.hierarchy.topics import draw_map, equal_captions, find_neighbours, find_topics
-from gram_core.hierarchy.words import choose_words, ranked_words, tf_idf, tokens, unclear
+from gram_core.hierarchy.kept import Arrays, kept
+from gram_core.hierarchy.naming import Named, name_topics, stop_words
+from gram_core.hierarchy.refinement import Bag, Labels, compact, move, refine
+from gram_core.hierarchy.sentences import Rows, embed_sentences, normalised
+from gram_core.hierarchy.topics import (
+    BLOCK,
+    chosen_sample,
+    draw_map,
+    equal_captions,
+    find_clusters,
+    reduce_captions,
+)
+from gram_core.hierarchy.words import unclear
 from gram_core.threads import one_thread
 from gram_core.workspace import new_id
 
 if TYPE_CHECKING:
     from gram_core.backbones import Backbone
 
-STEPS = 6
+STEPS = 7
+#: Options that decide which pairs are clustered by what, and how their captions are reduced.
+PAIRS = ("topics", "drop", "threshold", "vague", "sentences")
+REDUCTION = ("seed", "engine", "sample", "neighbours", "components")
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Other stages than UMAP and HDBSCAN, of the same interface.
+
+    Attributes:
+        reducer, clusterer: objects that are fitted; None takes the usual one. With a stage of
+            one's own nothing is kept on disk.
+    """
+
+    reducer: Reducer | None = None
+    clusterer: Clusterer | None = None
 
 
 def cluster(
-    corpus: Corpus, backbone: Backbone, config: ClusterConfig | None = None
+    corpus: Corpus,
+    backbone: Backbone,
+    config: ClusterConfig | None = None,
+    stages: Stages | None = None,
 ) -> Iterator[Event]:
     """The hierarchy of a corpus (Section 3.2); yields progress, then the Hierarchy.
 
-    Pairs whose picture and caption agree least are left out; the rest become topics by UMAP and
-    HDBSCAN on sentence embeddings, named by Eq. 3; each topic becomes visual domains by k-means
-    on image features. The same seed gives the same hierarchy, on any number of threads.
+    Pairs whose picture and caption agree least, or whose caption says least, are left out. Of the
+    others UMAP and HDBSCAN make small clusters on sentence embeddings, whose words (Eq. 3) make
+    them topics; each topic becomes visual domains by k-means on image features. The same seed
+    gives the same hierarchy, on any number of threads. Finished stages are kept in the corpus'
+    cache: work that was killed, or is done again with other options for later stages, goes on
+    from there.
 
     Raises:
         GramError: the corpus is too small for two topics, or they were not found.
     """
-    config = config or ClusterConfig()
-    for event in embed(corpus, backbone):
-        if event.kind != "result":
-            yield event
-    image, text = (np.asarray(part, dtype=np.float32) for part in corpus.features(backbone))
-    similarity = (image * text).sum(axis=1)
-    threshold = float(np.quantile(similarity, config.drop)) if config.drop else -np.inf
-    pairs = np.flatnonzero(similarity >= threshold)
-    config = config.chosen(len(pairs))
-    _refuse_small(len(pairs), config)
-
-    captions = [corpus.captions[pair] for pair in pairs]
-    supervised = config.topics == "captions"
-    # Captions that are equal have no neighbourhood; their pictures do.
-    sentences = normalised(image[pairs])
-    if not supervised:
+    yield from (event for event in embed(corpus, backbone) if event.kind != "result")
+    work = _Work(corpus, backbone, config or ClusterConfig(), stages or Stages())
+    config = work.config
+    _refuse_small(len(work.pairs), config)
+    if config.topics == "clusters":
         embedded = yield from pass_on(embed_sentences(corpus, backbone, config.sentences))
-        sentences = embedded[pairs]
-    yield Event("progress", 1, STEPS, "neighbours of captions (compiles for a minute at first)")
-    neighbours = find_neighbours(sentences, config)
-    yield Event("progress", 2, STEPS, "topics: UMAP (compiles at first), HDBSCAN, BERTopic")
-    if supervised:
-        labels, reduced = equal_captions(captions, config), sentences
-    else:
-        labels, reduced = find_topics(captions, sentences, neighbours, config)
+    else:  # captions that are equal have no neighbourhood; their pictures do
+        embedded = work.image
+    sentences = Rows(embedded, work.pairs)
+
+    yield Event("progress", 1, STEPS, "neighbours of captions, UMAP (compiles at first)")
+    sample, reduced = work.reduced(sentences)
+    yield Event("progress", 2, STEPS, "clusters of captions (HDBSCAN), topics by their words")
+    labels = work.topics(sentences, sample, reduced["reduced"])
+    _refuse_few(labels, config)
     yield Event("progress", 3, STEPS, f"{labels.max() + 1} topics; drawing their map")
-    position = np.full((len(corpus), 2), np.nan, dtype=np.float32)
-    position[pairs] = draw_map(sentences, reduced, neighbours, config)
+    position = work.map(sentences, sample, reduced)
     yield Event("progress", 4, STEPS, "topic words")
     members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
     with one_thread():
         centroids = np.stack([_centroid(sentences[rows]) for rows in members])
-        if supervised:
-            words = [_only_word(captions[rows[0]]) for rows in members]
-        else:
-            words = _name_topics(captions, sentences, members, centroids, config)
+        words = work.names(sentences, members, centroids)
 
     topics: list[Topic] = []
-    silhouettes: list[float] = []
-    for rows, (word, best) in zip(members, words, strict=True):
+    yield Event("progress", 5, STEPS, "how pictures differ in all topics")
+    directions = shared_directions(work.image, [work.pairs[rows] for rows in members], config)
+    for rows, named in zip(members, words, strict=True):
         yield Event(
             "progress", 5, STEPS, f"visual domains of topic {len(topics) + 1} of {len(members)}"
         )
-        ids = pairs[rows]
-        division = find_domains(normalised(image[ids]), config)
-        if division.silhouette is not None:
-            silhouettes.append(division.silhouette)
-        reason = division.reason
-        if not supervised:
-            reason = reason or unclear(word, best, config.clear_word)
-        domains = tuple(ids[part] for part in division.domains)
-        name = word or f"topic {len(topics)}"
-        kept_words = best[: config.top_words]
-        topics.append(Topic(len(topics), name, kept_words, ids, domains, reason))
-
-    quality = {
-        "similarity": float(similarity[pairs].mean()),
-        "threshold": float(similarity[pairs].min()),
-        "without topic": float((labels < 0).mean()),
-        "silhouette": float(np.mean(silhouettes)) if silhouettes else 0.0,
+        topics.append(work.topic(len(topics), work.pairs[rows], named, directions))
+    yield Event("progress", 6, STEPS, "how good it is")
+    measured: dict[str, float] = {
+        "similarity": float(work.similarity[work.pairs].mean()),
+        "threshold": float(work.similarity[work.pairs].min()),
     }
+    if config.stability:
+        measured |= yield from work.stability(sentences, labels)
     hierarchy = Hierarchy(
         id=new_id(corpus.name),
         corpus=corpus.name,
@@ -108,15 +121,162 @@ def cluster(
         fingerprint=backbone.fingerprint,
         config=json.loads(json.dumps(asdict(config))),
         topics=tuple(topics),
-        similarity=similarity,
-        kept=np.isin(np.arange(len(corpus)), pairs),
+        similarity=work.similarity,
+        kept=np.isin(np.arange(len(corpus)), work.pairs),
         position=position,
         centroids=centroids,
-        quality=quality,
+        quality=measured,
         corpus_fingerprint=corpus.fingerprint,
     )
+    hierarchy = quality.judged(hierarchy, corpus)
     message = f"{len(topics)} topics, {len(hierarchy.usable())} of them usable for tasks"
     yield Event("result", STEPS, STEPS, message, result=hierarchy)
+
+
+class _Work:
+    """What the stages of one clustering share: pairs, features, options, and what is kept.
+
+    n are the pairs that passed the filters; labels and reduced rows count in them.
+    """
+
+    def __init__(
+        self, corpus: Corpus, backbone: Backbone, config: ClusterConfig, stages: Stages
+    ) -> None:
+        self.corpus, self.stages = corpus, stages
+        self.image, text = corpus.features(backbone)
+        self.similarity = similarities(self.image, text)
+        vague = bool(config.vague) and config.topics == "clusters"
+        selective = selectivity(self.image, text, config.seed) if vague else self.similarity
+        filters = config if vague else replace(config, vague=0.0)
+        self.pairs = choose_pairs(self.similarity, selective, filters)
+        self.config = config.chosen(len(self.pairs))
+        captions = corpus.captions
+        self.captions = [captions[pair] for pair in self.pairs]
+        self._folder = corpus.feature_folder(backbone) / "clusters"
+
+    def reduced(self, sentences: Rows, seed: int | None = None) -> tuple[Ids, Arrays]:
+        """Rows of the captions that clusters are found among, and `reduce_captions` of all."""
+        config = replace(self.config, seed=self.config.seed if seed is None else seed)
+        sample, reducer = chosen_sample(len(sentences), config), self.stages.reducer
+        return sample, self._kept(
+            "reduced", (), config, lambda: reduce_captions(sentences, sample, config, reducer)
+        )
+
+    def clusters(self, sample: Ids, reduced: NDArray[np.float32], seed: int | None) -> Labels:
+        """(n,) clusters of captions, -1 for none."""
+        config = replace(self.config, seed=self.config.seed if seed is None else seed)
+        clusterer = self.stages.clusterer
+        return self._kept(
+            "clusters",
+            ("cluster_size", "density"),
+            config,
+            lambda: {"labels": find_clusters(reduced, sample, config, clusterer)},
+        )["labels"]
+
+    def _kept(
+        self,
+        name: str,
+        own: tuple[str, ...],
+        config: ClusterConfig,
+        compute: Callable[[], Arrays],
+    ) -> Arrays:
+        """The arrays of a stage that depends on the pairs, on the reduction and on some more
+        options; stages of one's own are done every time."""
+        if self.stages != Stages():
+            return compute()
+        options = {name: getattr(config, name) for name in (*PAIRS, *REDUCTION, *own)}
+        options["pairs_seed"] = self.config.seed
+        return kept(self._folder, name, options, compute)
+
+    def topics(
+        self,
+        sentences: Rows,
+        sample: Ids,
+        reduced: NDArray[np.float32],
+        seed: int | None = None,
+    ) -> Labels:
+        """(n,) topics of captions, the largest is 0, none is -1."""
+        config = self.config
+        smallest = config.min_topic_size or 1
+        if config.topics == "captions":
+            return equal_captions(self.captions, smallest)
+        labels = self.clusters(sample, reduced, seed)
+        if config.outliers == "nearest":
+            labels = _to_nearest(labels, sentences)
+        if labels.max() < 0:
+            return labels
+        bag = Bag(self.captions, stop_words(config), config.phrases)
+        outside = labels < 0
+        if config.outliers == "words":
+            labels = move(labels, bag, outside)
+        stays_out = labels < 0
+        if config.rounds:
+            labels = refine(labels, bag, config.rounds, 2 * (config.cluster_size or 1))
+        if config.outliers == "leave":
+            labels = np.where(stays_out, -1, labels)
+        return compact(labels, smallest)
+
+    def map(self, sentences: Rows, sample: Ids, reduced: Arrays) -> NDArray[np.float32]:
+        """(N, 2) places of all pairs of the corpus; not a number for those left out."""
+        position = np.full((len(self.corpus), 2), np.nan, dtype=np.float32)
+        stage = self._kept(
+            "map",
+            (),
+            self.config,
+            lambda: {"position": draw_map(sentences, sample, reduced, self.config)},
+        )
+        position[self.pairs] = stage["position"]
+        return position
+
+    def names(
+        self, sentences: Rows, members: list[Ids], centroids: NDArray[np.float32]
+    ) -> list[Named]:
+        """The word of each topic and all its words, best first."""
+        if self.config.topics == "captions":
+            only = [self.captions[rows[0]] for rows in members]
+            return [(caption, ((caption, 1.0),)) for caption in only]
+        texts = []
+        for rows, centroid in zip(members, centroids, strict=True):
+            # the most central captions first: of equal words, the first one names the topic
+            order = np.argsort(-(sentences[rows] @ centroid), kind="stable")
+            texts.append([self.captions[row] for row in rows[order]])
+        return name_topics(texts, self.config)
+
+    def topic(
+        self, id: int, pairs: Ids, named: Named, directions: NDArray[np.float32] | None
+    ) -> Topic:
+        """A topic with its domains and what they look like."""
+        config, (word, best) = self.config, named
+        division = find_domains(
+            normalised(np.asarray(self.image[pairs], np.float32)), config, directions
+        )
+        domains = tuple(pairs[part] for part in division.domains)
+        reason = division.reason
+        if config.topics == "clusters":
+            reason = reason or unclear(word, best, config.clear_word)
+        return Topic(
+            id=id,
+            word=word or f"topic {id}",
+            words=best[: config.top_words],
+            members=pairs,
+            domains=domains,
+            reason=reason,
+            descriptions=describe(domains, self.corpus, self.image, config.stop_words, config.seed),
+            silhouette=division.silhouette,
+        )
+
+    def stability(
+        self, sentences: Rows, labels: Labels
+    ) -> Generator[Event, None, dict[str, float]]:
+        """How alike the topics of other seeds are."""
+        found = [labels]
+        for number in range(1, self.config.stability + 1):
+            yield Event("progress", 6, STEPS, f"seed {number} of {self.config.stability} others")
+            seed = self.config.seed + number
+            sample, reduced = self.reduced(sentences, seed)
+            found.append(self.topics(sentences, sample, reduced["reduced"], seed))
+        score, share = quality.stability(found)
+        return {"stability": score, "stability coverage": share}
 
 
 def _refuse_small(pairs: int, config: ClusterConfig) -> None:
@@ -124,37 +284,34 @@ def _refuse_small(pairs: int, config: ClusterConfig) -> None:
     if pairs < least:
         raise GramError(
             f"{pairs} pairs are left for topics of at least {config.min_topic_size} pairs, and "
-            f"{least} are needed: bring more pairs, lower drop (now {config.drop}) or "
-            "min_topic_size"
+            f"{least} are needed: bring more pairs, lower drop (now {config.drop}), vague (now "
+            f"{config.vague}) or min_topic_size"
         )
 
 
-#: The word that names a topic, if one is left for it, and all its words with their scores.
-Named = tuple[str | None, tuple[tuple[str, float], ...]]
+def _refuse_few(labels: Labels, config: ClusterConfig) -> None:
+    if (found := int(labels.max()) + 1) < 2:
+        raise GramError(
+            f"{len(labels)} captions gave {found} topic{'s' * (found != 1)}, and two are the "
+            f"least: lower min_topic_size (now {config.min_topic_size}), cluster_size (now "
+            f"{config.cluster_size}) or density (now {config.density}), choose other sentence "
+            "embeddings, or bring more varied pairs"
+        )
 
 
-def _only_word(caption: str) -> Named:
-    return caption, ((caption, 1.0),)
-
-
-def _name_topics(
-    captions: list[str],
-    sentences: NDArray[np.float32],
-    members: list[Ids],
-    centroids: NDArray[np.float32],
-    config: ClusterConfig,
-) -> list[Named]:
-    """The word of each topic and all its words, best first, by Eq. 3."""
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
-    texts = []
-    for rows, centroid in zip(members, centroids, strict=True):
-        # the most central captions first: of equal words, the first one names the topic
-        central = rows[np.argsort(-(sentences[rows] @ centroid), kind="stable")]
-        texts.append([word for row in central for word in tokens(captions[row])])
-    stop = ENGLISH_STOP_WORDS | frozenset(config.stop_words)
-    ranked = ranked_words(tf_idf(texts), stop)
-    return list(zip(choose_words(ranked), ranked, strict=True))
+def _to_nearest(labels: Labels, sentences: Rows) -> Labels:
+    """(n,) the labels after captions in no cluster joined the one of the nearest centroid."""
+    outside = np.flatnonzero(labels < 0)
+    if labels.max() < 0 or not len(outside):
+        return labels
+    with one_thread():
+        groups = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
+        centroids = np.stack([_centroid(sentences[rows]) for rows in groups])
+        joined = labels.copy()
+        for start in range(0, len(outside), BLOCK):
+            rows = outside[start : start + BLOCK]
+            joined[rows] = (sentences[rows] @ centroids.T).argmax(axis=1)
+    return joined
 
 
 def _centroid(rows: NDArray[np.float32]) -> NDArray[np.float32]:

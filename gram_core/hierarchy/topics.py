@@ -1,4 +1,7 @@
-"""Captions to topics: UMAP, HDBSCAN and BERTopic (Section 3.2, semantic topic clustering)."""
+"""Captions to clusters: BERTopic's stages one by one (Section 3.2, semantic topic clustering).
+
+They are called one by one so that each can be exchanged, kept on disk, and fitted on a sample.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gram_core.errors import GramError
 from gram_core.hierarchy.config import ClusterConfig
+from gram_core.hierarchy.engines import Clusterer, Reducer, make_clusterer, make_reducer, on_gpu
+from gram_core.hierarchy.kept import Arrays
+from gram_core.hierarchy.sentences import Rows
 from gram_core.names import compared
-from gram_core.threads import one_thread, threads
+from gram_core.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,125 +27,142 @@ if TYPE_CHECKING:
 #: Below this size UMAP compares all captions with each other and takes no neighbours from outside.
 ALL_PAIRS_BELOW = 4096
 MAP_EPOCHS = 200
+BLOCK = 5000  # captions that are placed at once among those that were clustered
+PLACED_BY = 5  # neighbours that tell a caption's place on the map
 
 
-def find_neighbours(embeddings: NDArray[np.float32], config: ClusterConfig) -> Any:
-    """The nearest neighbours of all captions, which UMAP then need not look for twice.
-
-    None for a corpus so small that UMAP prefers to compare everything itself.
-    """
-    if len(embeddings) < ALL_PAIRS_BELOW:
-        return None
-    from umap.umap_ import nearest_neighbors
-
-    generator = np.random.RandomState(config.seed)
-    with _steady():
-        return nearest_neighbors(
-            embeddings, config.neighbours, "cosine", None, False, generator, n_jobs=1
-        )
+def chosen_sample(count: int, config: ClusterConfig) -> NDArray[np.int64]:
+    """Rows of the captions among which clusters are found, ascending."""
+    if config.sample is None or count <= config.sample:
+        return np.arange(count)
+    chosen = np.random.default_rng(config.seed).choice(count, config.sample, replace=False)
+    return np.sort(chosen).astype(np.int64)
 
 
-def find_topics(
-    captions: Sequence[str],
-    embeddings: NDArray[np.float32],
-    neighbours: Any,
+def reduce_captions(
+    sentences: Rows,
+    sample: NDArray[np.int64],
     config: ClusterConfig,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """(n,) the topic of each caption, the largest is 0, none is -1; and (n, components) by UMAP.
+    reducer: Reducer | None = None,
+) -> Arrays:
+    """Fewer dimensions for n captions: `reduced` (n, components), and the nearest neighbours of
+    the sample, `indices` and `distances`, which its map needs again (none where UMAP compares all).
 
-    Raises:
-        GramError: fewer than two topics were found.
+    The reducer, a UMAP unless one is given, is fitted on the sample and places the others.
     """
-    from bertopic import BERTopic
-    from hdbscan import HDBSCAN
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    reducer = _umap(len(captions), config.components, 0.0, config.seed, neighbours, config)
-    clusterer = HDBSCAN(
-        min_cluster_size=config.min_topic_size,
-        min_samples=config.density,
-        core_dist_n_jobs=threads(),
-    )
-    # BERTopic's own words are not used, and must not stop it: not at a caption of digits alone,
-    # and not at other scripts, whose letters it throws away for English
-    counter = CountVectorizer(token_pattern=r"(?u)\S+")
-    model = BERTopic(
-        language="multilingual",
-        umap_model=reducer,
-        hdbscan_model=clusterer,
-        vectorizer_model=counter,
-    )
-    try:
-        with _steady():
-            topics, _ = model.fit_transform(list(captions), embeddings)
-    except (TypeError, ValueError) as error:  # it cannot weigh the words of captions all alike
-        raise _too_few_topics(len(captions), 0, config) from error
-    labels = np.asarray(topics, dtype=np.int64)
-    found = int(labels.max()) + 1
-    if found < 2:
-        raise _too_few_topics(len(captions), found, config)
-    return labels, np.asarray(reducer.embedding_, dtype=np.float32)
+    rows = sentences[sample]
+    with _steady():
+        neighbours = None if reducer else _find_neighbours(rows, config)
+        reducer = reducer or _umap(len(rows), config.components, 0.0, neighbours, config)
+        found = np.asarray(reducer.fit_transform(rows), dtype=np.float32)
+        reduced = np.empty((len(sentences), found.shape[1]), dtype=np.float32)
+        reduced[sample] = found
+        rest = np.setdiff1d(np.arange(len(sentences)), sample)
+        for start in range(0, len(rest), BLOCK):
+            block = rest[start : start + BLOCK]
+            reduced[block] = np.asarray(reducer.transform(sentences[block]))
+    if neighbours is None:
+        return {"reduced": reduced}
+    return {"reduced": reduced, "indices": neighbours[0], "distances": neighbours[1]}
 
 
-def equal_captions(captions: Sequence[str], config: ClusterConfig) -> NDArray[np.int64]:
+def find_clusters(
+    reduced: NDArray[np.float32],
+    sample: NDArray[np.int64],
+    config: ClusterConfig,
+    clusterer: Clusterer | None = None,
+) -> NDArray[np.int64]:
+    """(n,) the cluster of each caption, -1 for none: found in the sample by HDBSCAN, unless
+    another clusterer is given; for the others predicted from it."""
+    clusterer = clusterer or make_clusterer(config.engine, config.cluster_size or 5, config.density)
+    labels = np.full(len(reduced), -1, dtype=np.int64)
+    with _steady():
+        labels[sample] = clusterer.fit_predict(reduced[sample])
+        rest = np.setdiff1d(np.arange(len(reduced)), sample)
+        for start in range(0, len(rest), BLOCK):
+            block = rest[start : start + BLOCK]
+            labels[block] = clusterer.predict(reduced[block])
+    return labels
+
+
+def equal_captions(captions: Sequence[str], smallest: int) -> NDArray[np.int64]:
     """(n,) the topic of each caption: that of the same captions, the largest is 0; smaller than a
-    topic may be is -1.
-
-    Raises:
-        GramError: fewer than two topics were found.
-    """
+    topic may be is -1."""
     alike = [compared(caption) for caption in captions]
-    sizes = Counter(alike).most_common()
-    large = [name for name, size in sizes if size >= (config.min_topic_size or 1)]
-    if len(large) < 2:
-        raise _too_few_topics(len(captions), len(large), config)
+    large = [name for name, size in Counter(alike).most_common() if size >= smallest]
     numbers = {name: number for number, name in enumerate(large)}
     return np.array([numbers.get(name, -1) for name in alike], dtype=np.int64)
 
 
-def _too_few_topics(captions: int, found: int, config: ClusterConfig) -> GramError:
-    return GramError(
-        f"{captions} captions gave {found} topic{'s' * (found != 1)}, and two are the least: lower "
-        f"min_topic_size (now {config.min_topic_size}) or density (now {config.density}), choose "
-        "other sentence embeddings, or bring more varied pairs"
-    )
-
-
 def draw_map(
-    embeddings: NDArray[np.float32],
-    reduced: NDArray[np.float32],
-    neighbours: Any,
-    config: ClusterConfig,
+    sentences: Rows, sample: NDArray[np.int64], stage: Arrays, config: ClusterConfig
 ) -> NDArray[np.float32]:
     """(n, 2) places on a map where captions that speak of the same lie together.
 
-    A UMAP that starts from the two main directions of the reduced embedding, so that the map
-    agrees with the topics, and is done in fewer epochs.
+    A UMAP of the sample that starts from the two main directions of the reduced embedding, so that
+    the map agrees with the topics, and is done in fewer epochs. The others lie among their nearest
+    neighbours of the sample.
     """
     from sklearn.decomposition import PCA
 
-    mapper = _umap(len(embeddings), 2, 0.1, config.seed, neighbours, config)
+    reduced = stage["reduced"]
+    neighbours = (stage["indices"], stage["distances"], None) if "indices" in stage else None
     with _steady():
-        start = PCA(2, random_state=config.seed).fit_transform(reduced).astype(np.float32)
+        start = PCA(2, random_state=config.seed).fit_transform(reduced[sample]).astype(np.float32)
         start *= 10 / np.abs(start).max().clip(1e-12)  # the width that UMAP itself starts with
-        mapper.set_params(init=start, n_epochs=MAP_EPOCHS)
-        return np.asarray(mapper.fit_transform(embeddings), dtype=np.float32)
+        mapper = _umap(len(sample), 2, 0.1, neighbours, config, init=start, n_epochs=MAP_EPOCHS)
+        drawn = np.asarray(mapper.fit_transform(sentences[sample]), dtype=np.float32)
+        if len(sample) == len(reduced):
+            return drawn
+        return _placed(reduced, sample, drawn)
+
+
+def _placed(
+    reduced: NDArray[np.float32], sample: NDArray[np.int64], drawn: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    from sklearn.neighbors import KNeighborsRegressor
+
+    model = KNeighborsRegressor(PLACED_BY, weights="distance").fit(reduced[sample], drawn)
+    position = np.empty((len(reduced), 2), dtype=np.float32)
+    position[sample] = drawn
+    rest = np.setdiff1d(np.arange(len(reduced)), sample)
+    if len(rest):
+        position[rest] = model.predict(reduced[rest])
+    return position
+
+
+def _find_neighbours(rows: NDArray[np.float32], config: ClusterConfig) -> Any:
+    """The nearest neighbours of all captions, which two UMAPs then need not look for.
+
+    None for so few that UMAP prefers to compare everything itself, and for cuML, which does it.
+    """
+    if len(rows) < ALL_PAIRS_BELOW or on_gpu(config.engine):
+        return None
+    from umap.umap_ import nearest_neighbors
+
+    generator = np.random.RandomState(config.seed)
+    return nearest_neighbors(rows, config.neighbours, "cosine", None, False, generator, n_jobs=1)
 
 
 def _umap(
-    count: int, components: int, spacing: float, seed: int, neighbours: Any, config: ClusterConfig
-) -> Any:
-    from umap import UMAP
-
+    count: int,
+    components: int,
+    spacing: float,
+    neighbours: Any,
+    config: ClusterConfig,
+    **options: Any,
+) -> Reducer:
     known = {} if neighbours is None else {"precomputed_knn": neighbours}
-    return UMAP(
+    return make_reducer(
+        config.engine,
         n_neighbors=min(config.neighbours, count - 1),
         n_components=components,
         min_dist=spacing,
         metric="cosine",
-        random_state=seed,
+        random_state=config.seed,
         n_jobs=1,  # a seed means one thread to UMAP; said here, it does not warn
         **known,
+        **options,
     )
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gram_core.names import forms
 
 #: What captions say whatever is in the picture.
 CAPTION_WORDS: tuple[str, ...] = (
@@ -16,29 +21,65 @@ CAPTION_WORDS: tuple[str, ...] = (
 )  # fmt: skip
 
 
+#: In scikit-learn's list of English stop words, and yet to be seen in pictures.
+VISIBLE = frozenset(("bill", "cry", "empty", "fire", "mill", "system", "thick", "thin"))
+
+
+@cache
+def grammar_words() -> frozenset[str]:
+    """The words of English grammar, which name nothing: the, is, seem …"""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(ENGLISH_STOP_WORDS) - VISIBLE
+
+
 def tokens(text: str) -> list[str]:
     """The words of a text: runs of letters, in lower case; numbers and punctuation part them."""
     return re.findall(r"[^\W\d_]+", text.lower())
 
 
-def tf_idf(clusters: Sequence[Sequence[str]]) -> list[dict[str, float]]:
-    """How much each word says about each of L clusters, Eq. 3: N_wl / N_l · log(L / (L_w + 1)).
+def terms(text: str, phrases: int = 1) -> list[str]:
+    """The words of a text, and with `phrases` above 1 also what up to so many words in a row say
+    together: phrases do not go over the end of a line, nor over words of English grammar."""
+    words = tokens(text)
+    if phrases == 1:
+        return words
+    found = list(words)
+    for line in text.splitlines():
+        words = tokens(line)
+        for length in range(2, phrases + 1):
+            for start in range(len(words) - length + 1):
+                phrase = words[start : start + length]
+                if not grammar_words().intersection(phrase):
+                    found.append(" ".join(phrase))
+    return found
 
-    N_wl is how often the word occurs in the cluster, N_l how many words the cluster has, L_w in
-    how many clusters the word occurs. A word that all clusters have scores below zero.
 
-    Args:
-        clusters: the words of all texts of each cluster, one after another.
+def word_scores(counts: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(L, V) how much each of V words says about each of L clusters, Eq. 3:
+    N_wl / N_l · log(L / (L_w + 1)).
 
-    Returns:
-        For each cluster word -> score, in the order in which the words first occur.
+    N_wl (`counts`, (L, V)) is how often the word occurs in the cluster, N_l (`totals`, (L,)) how
+    many words the cluster has, L_w in how many clusters the word occurs. A word that all clusters
+    have scores below zero.
     """
+    rarity = np.log(len(counts) / ((counts > 0).sum(axis=0) + 1))
+    return counts / np.maximum(totals, 1)[:, None] * rarity
+
+
+def tf_idf(clusters: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    """For each of L clusters, given as its words, word -> score by Eq. 3 (`word_scores`), in the
+    order in which the words first occur."""
     counts = [Counter(words) for words in clusters]
     spread = Counter(word for count in counts for word in count)
-    rarity = {word: math.log(len(clusters) / (number + 1)) for word, number in spread.items()}
+    place = {word: number for number, word in enumerate(spread)}
+    matrix = np.zeros((len(clusters), len(spread)))
+    for row, count in enumerate(counts):
+        matrix[row, [place[word] for word in count]] = list(count.values())
+    scores = word_scores(matrix, matrix.sum(axis=1))
     return [
-        {word: number / count.total() * rarity[word] for word, number in count.items()}
-        for count in counts
+        {word: float(scores[row, place[word]]) for word in count}
+        for row, count in enumerate(counts)
     ]
 
 
@@ -60,7 +101,7 @@ def ranked_words(
 def choose_words(candidates: Sequence[Sequence[tuple[str, float]]]) -> list[str | None]:
     """One word for each cluster, none twice: its best that no cluster of larger score took.
 
-    A word and its plural in -s count as one. None for a cluster whose candidates were all taken.
+    A word and its plural count as one. None for a cluster whose candidates were all taken.
     """
     offers = [
         (-score, rank, cluster, word)
@@ -70,9 +111,9 @@ def choose_words(candidates: Sequence[Sequence[tuple[str, float]]]) -> list[str 
     chosen: list[str | None] = [None] * len(candidates)
     taken: set[str] = set()
     for _, _, cluster, word in sorted(offers):
-        if chosen[cluster] is None and word.removesuffix("s") not in taken:
+        if chosen[cluster] is None and not taken & (named := forms(word)):
             chosen[cluster] = word
-            taken.add(word.removesuffix("s"))
+            taken |= named
     return chosen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from pyarrow import parquet
 
 from gram_core.backbones import Backbone
-from gram_core.corpus import Corpus, embed, embedding, ingest, open_corpus
+from gram_core.corpus import Corpus, embed, embedding, ingest, open_corpus, stored
 from gram_core.corpus import corpus as corpus_module
 from gram_core.errors import GramError
 from gram_core.events import finish
@@ -89,6 +90,81 @@ def test_ranks_share_the_work(
     np.testing.assert_allclose(stored[1], wanted, atol=1e-3)
 
 
+def test_the_text_of_several_captions_is_their_mean(
+    squares: Path, workspace: Workspace, tiny_backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"image": "images/red.png", "caption": ["a red square", "a square"]},
+        {"image": "images/blue.png", "caption": ["a square"]},
+    ]
+    (squares / "two.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    corpus = finish(ingest(squares / "two.jsonl", workspace, "two"))
+    read: list[str] = []
+    encode_texts = tiny_backbone.encode_texts
+
+    def noted(texts: Sequence[str]) -> torch.Tensor:
+        read.extend(texts)
+        return encode_texts(texts)
+
+    monkeypatch.setattr(tiny_backbone, "encode_texts", noted)
+    text = corpus.features(tiny_backbone)[1]
+    assert read == ["a red square", "a square"]
+    red, plain = encode_texts(read).numpy()
+    mean = (red + plain) / np.linalg.norm(red + plain)
+    np.testing.assert_allclose(text, [mean, plain], atol=1e-3)
+
+
+def test_float32_features_lie_beside_and_come_first(
+    corpus: Corpus, tiny_backbone: Backbone
+) -> None:
+    half = corpus.features(tiny_backbone)
+    finish(embed(corpus, tiny_backbone, precision="float32"))
+    full = corpus.features(tiny_backbone)
+    assert [part.dtype for part in (*half, *full)] == [np.float16] * 2 + [np.float32] * 2
+    np.testing.assert_allclose(np.linalg.norm(full[0], axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(half[0], full[0], atol=1e-3)
+    for wrong in ({"precision": "float8"}, {"rank": 2, "ranks": 2}):
+        with pytest.raises(GramError, match=next(iter(wrong))):
+            finish(embed(corpus, tiny_backbone, **wrong))
+
+
+def test_duckdb_and_numpy_read_the_same_features_in_place(
+    corpus: Corpus, tiny_backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import duckdb
+
+    sql = "SELECT id, array_inner_product(image, text) AS score FROM features ORDER BY id"
+    finish(embed(corpus, tiny_backbone, precision="float32"))
+    image, text = corpus.features(tiny_backbone)
+    monkeypatch.setattr(corpus, "features", lambda _: (image, text))
+    features = corpus.feature_table(tiny_backbone)
+    for column, part in (("image", image), ("text", text)):
+        values = features[column].chunk(0).flatten()
+        assert values.buffers()[1].address == part.ctypes.data  # the mapped file itself
+        assert np.array_equal(values.to_numpy(zero_copy_only=True).reshape(part.shape), part)
+    with duckdb.connect() as connection:
+        connection.register("features", features)
+        scores = connection.sql(sql).fetchall()
+    np.testing.assert_allclose([score for _, score in scores], (image * text).sum(1), atol=1e-6)
+
+
+def test_float16_features_reach_duckdb_as_float32_batches(
+    corpus: Corpus, tiny_backbone: Backbone
+) -> None:
+    import duckdb
+
+    image, text = corpus.features(tiny_backbone)
+    values = corpus.feature_table(tiny_backbone)["image"].chunk(0).flatten()
+    assert np.array_equal(values.to_numpy(zero_copy_only=True).reshape(image.shape), image)
+    with duckdb.connect() as connection:
+        connection.register("features", corpus.feature_batches(tiny_backbone, rows=4))
+        sql = "SELECT id, array_inner_product(image, text) FROM features ORDER BY id"
+        ids, scores = zip(*connection.sql(sql).fetchall(), strict=True)
+    assert ids == tuple(range(6))
+    wanted = (image.astype(np.float32) * text.astype(np.float32)).sum(1)
+    np.testing.assert_allclose(scores, wanted, atol=1e-6)
+
+
 def test_pixels_are_mapped_and_right(corpus: Corpus, tiny_backbone: Backbone) -> None:
     pixels = corpus.pixels(tiny_backbone)
     assert isinstance(pixels, np.memmap)
@@ -126,7 +202,7 @@ def test_features_of_all_pairs_serve_the_first_ones(
 def test_pictures_of_many_files_and_row_groups_keep_their_order(
     tmp_path: Path, encode: Encode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpus_module, "ROW_GROUPS_HELD", 2)
+    monkeypatch.setattr(stored, "ROW_GROUPS_HELD", 2)
     pictures = [encode((row, 0, 0)) for row in range(20)]
     files = []
     for number, rows in enumerate((range(7), range(7, 8), range(8, 20))):

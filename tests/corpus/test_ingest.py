@@ -2,56 +2,43 @@
 
 from __future__ import annotations
 
+import csv
 import io
-import json
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from gram_core.corpus import Corpus, ingest, open_corpus
+from gram_core.corpus import Corpus, IngestConfig, ingest, open_corpus
 from gram_core.errors import GramError
 from gram_core.events import finish
 from gram_core.workspace import Workspace
 
 Encode = Callable[..., bytes]
-NAMES = ["red", "green", "blue", "yellow", "purple", "orange"]
+TakeIn = Callable[..., Corpus]
+Problems = Callable[..., dict[str, str]]
+Check = Callable[[Corpus], None]
 
 
-def taken_in(source: Path, workspace: Workspace, **options: Any) -> Corpus:
-    corpus = finish(ingest(source, workspace, "squares", **options))
-    assert isinstance(corpus, Corpus)
-    return corpus
-
-
-def colours_of(corpus: Corpus) -> list[tuple[int, ...]]:
-    return [tuple(np.asarray(corpus.image(pair))[5, 5].tolist()) for pair in range(len(corpus))]
-
-
-def problems_of(workspace: Workspace) -> dict[str, str]:
-    path = workspace.path("corpora", "squares") / "problems.parquet"
-    return {row["source"]: row["reason"] for row in parquet.read_table(path).to_pylist()}
-
-
-def check_squares(corpus: Corpus) -> None:
-    """All six squares are there, each with its own picture and caption."""
-    assert corpus.captions == [f"a {name} square" for name in NAMES]
-    wanted = [Image.new("RGB", (1, 1), name).getpixel((0, 0)) for name in NAMES]
-    assert np.abs(np.array(colours_of(corpus)) - np.array(wanted)).max() <= 2
-
-
-def test_a_folder_with_a_table_becomes_a_corpus(squares: Path, workspace: Workspace) -> None:
-    check_squares(taken_in(squares, workspace))
-    assert problems_of(workspace) == {}
+def test_a_folder_with_a_table_becomes_a_corpus(
+    squares: Path, workspace: Workspace, take_in: TakeIn, problems: Problems, check_squares: Check
+) -> None:
+    check_squares(take_in(squares))
+    assert problems() == {}
     about = workspace.get("corpora", "squares").about
     assert (about["pairs"], about["problems"]) == (6, 0)
     check_squares(open_corpus(workspace, "squares"))
+
+
+def test_duckdb_finds_the_pairs_and_their_sizes(
+    squares: Path, workspace: Workspace, take_in: TakeIn
+) -> None:
+    [file] = take_in(squares).files
+    sql = "SELECT id, source FROM read_parquet(?) WHERE caption LIKE '%blue%' AND width = 40"
+    assert workspace.query(sql, [str(file)]).values.tolist() == [[2, "images/blue.png"]]
 
 
 def test_progress_ends_with_the_corpus(squares: Path, workspace: Workspace) -> None:
@@ -62,19 +49,34 @@ def test_progress_ends_with_the_corpus(squares: Path, workspace: Workspace) -> N
 
 
 def test_every_bad_record_is_listed_with_its_reason(
-    squares: Path, workspace: Workspace, encode: Encode
+    squares: Path,
+    workspace: Workspace,
+    encode: Encode,
+    problems: Problems,
+    check_squares: Check,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     good = encode("pink", (300, 300))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500_000)
     (squares / "cut.png").write_bytes(good[: len(good) // 2])
     (squares / "words.jpg").write_text("no picture")
+    (squares / "nothing.png").touch()
+    (squares / "bomb.png").write_bytes(encode("red", (1000, 1000)))
+    (squares / "line.png").write_bytes(encode("red", (1, 300)))
+    with (squares / "huge.png").open("wb") as file:
+        file.truncate(100_000_001)
     (squares / "same.png").write_bytes((squares / "images" / "red.png").read_bytes())
     (squares.parent / "outside.png").write_bytes(good)
     (squares / "link.png").symlink_to(squares.parent / "outside.png")
-    with (squares / "captions.csv").open("a") as file:
-        file.write(
+    with (squares / "captions.csv").open("ab") as table:
+        table.write(
             "missing.png,a missing one\n"
             "cut.png,a cut one\n"
             "words.jpg,a text\n"
+            "nothing.png,an empty one\n"
+            "bomb.png,a bomb\n"
+            "line.png,a line\n"
+            "huge.png,a huge one\n"
             "../outside.png,a stranger\n"
             f"{squares.parent / 'outside.png'},a stranger by its whole name\n"
             "link.png,a stranger by a link\n"
@@ -84,30 +86,55 @@ def test_every_bad_record_is_listed_with_its_reason(
             "images/red.png,\n"
             "images/blue.png,   \n"
             "images/green.png\n"
+            "images/orange.png,a cat, which sits\n"
+            "images/yellow.png,gr\udcfcn\n".encode(errors="surrogateescape")
         )
-    events = list(ingest(squares, workspace, "squares"))
+    events = list(ingest(squares, workspace, "squares", IngestConfig(max_bad=0.8)))
     check_squares(events[-1].result)
     missing = f"the picture is not in {squares}"
     outside = f"the picture lies outside {squares}"
-    assert problems_of(workspace) == {
+    assert problems() == {
         "missing.png": missing,
         "cut.png": "the picture cannot be read",
         "words.jpg": "the picture cannot be read",
+        "nothing.png": "the picture cannot be read",
+        "bomb.png": "the picture has too many pixels",
+        "line.png": "the picture is far too long or too narrow",
+        "huge.png": "the picture's file is too large",
         "../outside.png": outside,
         str(squares.parent / "outside.png"): outside,
         "link.png": outside,
         "images": missing,
         "same.png": "the picture was there before",
-        "": "no picture is named",
+        "captions.csv line 20": "no picture is named",
         "images/red.png": "the text is empty",
         "images/blue.png": "the text is empty",
         "images/green.png": "the text is empty",
+        "captions.csv line 24": "the row has more fields than there are columns",
+        "images/yellow.png": "the text is not UTF-8",
     }
     assert workspace.get("corpora", "squares").about["reasons"][outside] == 3
     assert f"{outside} (3)" in events[-1].message
 
 
-def test_without_a_good_pair_nothing_is_made(squares: Path, workspace: Workspace) -> None:
+def test_pictures_of_every_kind_come_out_plain(
+    workspace: Workspace, tmp_path: Path, encode: Encode, take_in: TakeIn
+) -> None:
+    folder = tmp_path / "kinds" / "kind"
+    folder.mkdir(parents=True)
+    (folder / "a.gif").write_bytes(encode("red", format="GIF", mode="P"))
+    (folder / "b.jpg").write_bytes(encode("green", format="JPEG", mode="CMYK"))
+    grey = io.BytesIO()
+    Image.fromarray(np.full((30, 40), 40_000, np.uint16)).save(grey, "PNG")
+    (folder / "c.png").write_bytes(grey.getvalue())
+    corpus = take_in(folder.parent)
+    colours = [np.asarray(corpus.image(pair))[5, 5].astype(int) for pair in range(3)]
+    assert np.abs(np.array(colours) - [(255, 0, 0), (0, 128, 0), (156, 156, 156)]).max() <= 3
+
+
+def test_without_a_good_pair_nothing_is_made(
+    squares: Path, workspace: Workspace, take_in: TakeIn
+) -> None:
     for picture in (squares / "images").iterdir():
         picture.unlink()
     wanted = (
@@ -115,209 +142,101 @@ def test_without_a_good_pair_nothing_is_made(squares: Path, workspace: Workspace
         "add what is missing, or correct the names"
     )
     with pytest.raises(GramError, match=wanted):
-        taken_in(squares, workspace)
-    assert workspace.list("corpora") == []
+        take_in(squares)
+    assert list((workspace.root / "corpora").iterdir()) == []
 
 
-def test_missing_columns_are_named_with_those_that_are_there(
-    squares: Path, workspace: Workspace
+def test_too_many_bad_records_stop_with_a_report(
+    squares: Path, workspace: Workspace, encode: Encode, take_in: TakeIn
 ) -> None:
-    table = (squares / "captions.csv").read_text()
-    (squares / "captions.csv").write_text(table.replace("filepath,caption", "bild,wort", 1))
-    with pytest.raises(GramError, match=r"no picture column: it has 'bild', 'wort'; wanted is im"):
-        taken_in(squares, workspace)
-    with pytest.raises(GramError, match=r"no caption column.*wanted is caption or text"):
-        taken_in(squares, workspace, image_column="bild")
-    with pytest.raises(GramError, match=r"no caption column.*wanted is words;"):
-        taken_in(squares, workspace, image_column="bild", caption_column="words")
-    check_squares(taken_in(squares, workspace, image_column="bild", caption_column="Wort"))
-
-
-@pytest.mark.parametrize(
-    ("name", "head", "mark", "coding"),
-    [
-        ("captions.csv", ("Image", "Text"), ";", "utf-8-sig"),
-        ("metadata.tsv", ("file_name", "title"), "\t", "utf-8"),
-        ("pairs.csv", ("path", "sentence"), ",", "utf-8"),
-    ],
-)
-def test_tables_of_other_habits(
-    squares: Path,
-    workspace: Workspace,
-    name: str,
-    head: tuple[str, str],
-    mark: str,
-    coding: str,
-) -> None:
-    (squares / "captions.csv").unlink()
-    rows = [head, *((f"images/{colour}.png", f"a {colour} square") for colour in NAMES)]
-    (squares / name).write_text("\n".join(mark.join(row) for row in rows), encoding=coding)
-    check_squares(taken_in(squares, workspace))
-
-
-def test_lines_of_json(squares: Path, workspace: Workspace) -> None:
-    rows = [{"image": f"images/{name}.png", "caption": f"a {name} square"} for name in NAMES]
-    path = squares / "pairs.jsonl"
-    path.write_text("\n".join(map(json.dumps, rows)))
-    check_squares(taken_in(path, workspace))
-    path.write_text('{"image": ')
-    with pytest.raises(GramError, match=r"pairs\.jsonl cannot be read as a table"):
-        finish(ingest(path, workspace, "other"))
-
-
-@pytest.mark.parametrize("struct", [False, True])
-def test_parquet_with_pictures_inside(
-    squares: Path, workspace: Workspace, tmp_path: Path, encode: Encode, struct: bool
-) -> None:
-    def value(name: str) -> Any:
-        return {"bytes": encode(name), "path": f"{name}.png"} if struct else encode(name)
-
-    (tmp_path / "shards").mkdir()
-    for shard, names in enumerate((NAMES[:4], NAMES[4:])):
-        columns = {
-            "image": [value(name) for name in names],
-            "text": [f"a {n} square" for n in names],
-        }
-        parquet.write_table(pa.table(columns), tmp_path / "shards" / f"{shard}.parquet")
-    check_squares(taken_in(tmp_path / "shards", workspace))
-
-
-def test_parquet_without_the_columns(workspace: Workspace, tmp_path: Path) -> None:
-    parquet.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
-    with pytest.raises(GramError, match="no picture column: it has 'a'"):
-        taken_in(tmp_path / "x.parquet", workspace)
-    (tmp_path / "x.parquet").write_bytes(b"no parquet")
-    with pytest.raises(GramError, match=r"x\.parquet cannot be read as Parquet .*make it anew"):
-        taken_in(tmp_path / "x.parquet", workspace)
-
-
-def test_each_parquet_file_has_columns_of_its_own(
-    workspace: Workspace, tmp_path: Path, encode: Encode
-) -> None:
-    (tmp_path / "shards").mkdir()
-    for names, picture, words in ((NAMES[:4], "image", "caption"), (NAMES[4:], "jpg", "text")):
-        columns = {
-            "number": range(len(names)),
-            words: [f"a {name} square" for name in names],
-            picture: [encode(name) for name in names],
-        }
-        parquet.write_table(pa.table(columns), tmp_path / "shards" / f"{picture}.parquet")
-    check_squares(taken_in(tmp_path / "shards", workspace))
-    parquet.write_table(pa.table({"image": [b""]}), tmp_path / "shards" / "last.parquet")
-    with pytest.raises(GramError, match=r"last\.parquet has no caption column: it has 'image'"):
-        finish(ingest(tmp_path / "shards", workspace, "other"))
-
-
-@pytest.mark.parametrize("packing", ["snappy", "none"])
-def test_a_damaged_parquet_file_is_named(
-    workspace: Workspace, tmp_path: Path, encode: Encode, packing: str
-) -> None:
-    path = tmp_path / "x.parquet"
-    columns = {"image": [encode(name) for name in NAMES], "caption": ["a bright square"] * 6}
-    parquet.write_table(pa.table(columns), path, compression=packing, use_dictionary=False)
-    page = parquet.ParquetFile(path).metadata.row_group(0).column(1).data_page_offset
-    data = bytearray(path.read_bytes())
-    data[page + 40 : page + 60] = b"\xff" * 20
-    path.write_bytes(data)
-    with pytest.raises(GramError, match=r"x\.parquet cannot be read as Parquet .*make it anew"):
-        taken_in(path, workspace)
-    assert workspace.list("corpora") == []
-
-
-def test_webdataset_shards(workspace: Workspace, tmp_path: Path, encode: Encode) -> None:
-    (tmp_path / "shards").mkdir()
-    for shard, names in enumerate((NAMES[:4], NAMES[4:])):
-        with tarfile.open(tmp_path / "shards" / f"{shard:05d}.tar", "w") as archive:
-            for name in names:
-                in_json = name == "blue"
-                words = json.dumps({"caption": f"a {name} square"}).encode()
-                members = {
-                    "png": encode(name),
-                    "json" if in_json else "txt": words if in_json else f"a {name} square".encode(),
-                    "cls": b"7",
-                }
-                for suffix, data in members.items():
-                    info = tarfile.TarInfo(f"../{name}.{suffix}")
-                    info.size = len(data)
-                    archive.addfile(info, io.BytesIO(data))
-    check_squares(taken_in(tmp_path / "shards", workspace))
-    assert not list(tmp_path.glob("*.png"))
-
-
-@pytest.mark.parametrize("packing", ["", "gz", "bz2", "xz"])
-@pytest.mark.parametrize("harm", ["cut", "gap"])
-def test_a_damaged_shard_is_named(
-    workspace: Workspace, tmp_path: Path, packing: str, harm: str
-) -> None:
-    path = tmp_path / "00000.tar"
-    content = str(list(range(10_000))).encode()
-    with tarfile.open(path, f"w:{packing}") as archive:  # type: ignore[call-overload]
-        for number in range(3):
-            info = tarfile.TarInfo(f"{number}.png")
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    data = path.read_bytes()
-    half = len(data) // 2
-    path.write_bytes(data[:half] + (b"" if harm == "cut" else data[half + 700 :]))
-    with pytest.raises(GramError, match=r"00000\.tar cannot be read as tar .*make it anew"):
-        taken_in(path, workspace)
-    assert workspace.list("corpora") == []
-
-
-def test_coco_captions_keep_the_first_of_a_picture(squares: Path, workspace: Workspace) -> None:
-    images = [{"id": 7 * row, "file_name": f"{name}.png"} for row, name in enumerate(NAMES)]
-    notes = [
-        {"image_id": 7 * row, "caption": caption}
-        for row, name in enumerate(NAMES)
-        for caption in (f"a {name} square", f"something {name}")
-    ]
-    path = squares / "captions_train.json"
-    path.write_text(json.dumps({"images": images, "annotations": notes}))
-    check_squares(taken_in(path, workspace))
-    assert set(problems_of(workspace).values()) == {"the picture was there before"}
-
-
-def test_pictures_with_texts_beside_them(squares: Path, workspace: Workspace) -> None:
-    (squares / "captions.csv").unlink()
-    for name in NAMES[1:]:
-        (squares / "images" / f"{name}.txt").write_text(f"a {name} square\n")
-    corpus = taken_in(squares, workspace)
-    assert sorted(corpus.captions) == sorted(f"a {name} square" for name in NAMES[1:])
-    assert problems_of(workspace) == {"images/red.png": "the text is empty"}
-
-
-@pytest.mark.parametrize("name", ["absent", "notes.docx", "empty"])
-def test_what_has_no_known_form_is_told_which_there_are(
-    workspace: Workspace, tmp_path: Path, name: str
-) -> None:
-    (tmp_path / "notes.docx").touch()
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(GramError, match=r"a CSV, TSV or JSONL table with a column"):
-        taken_in(tmp_path / name, workspace)
-
-
-def test_a_table_of_another_coding_is_refused(squares: Path, workspace: Workspace) -> None:
-    (squares / "captions.csv").write_bytes("filepath,caption\na.png,grün\n".encode("latin-1"))
-    with pytest.raises(GramError, match="save it as UTF-8"):
-        taken_in(squares, workspace)
-    (squares / "captions.csv").write_text("filepath,caption\n")
-    with pytest.raises(GramError, match="has no rows"):
-        taken_in(squares, workspace)
+    with (squares / "captions.csv").open("a") as table:
+        table.writelines(f"none-{number}.png,none\n" for number in range(300))
+    with pytest.raises(GramError, match=r"of the first 256 records .* the share of 0\.9") as caught:
+        take_in(squares, max_bad=0.9)
+    message = str(caught.value)
+    assert f"the picture is not in {squares} (250); the first are none-0.png, none-1.png" in message
+    listed = workspace.root / "cache" / "corpora" / "problems-squares.csv"
+    assert str(listed) in message
+    with listed.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert (len(rows), rows[0]["row"], rows[-1]["source"]) == (250, "6", "none-249.png")
+    assert list((workspace.root / "corpora").iterdir()) == []
+    assert len(take_in(squares, max_bad=0.99)) == 6
+    for picture in range(200):  # repeated pictures are no bad ones
+        (squares / f"none-{picture}.png").write_bytes(encode("red"))
+    assert len(take_in(squares, "again", max_bad=0.5)) == 6
 
 
 @pytest.mark.parametrize("name", ["bundled", "../x", "A b"])
-def test_names_that_cannot_be_given(squares: Path, workspace: Workspace, name: str) -> None:
+def test_names_that_cannot_be_given(squares: Path, take_in: TakeIn, name: str) -> None:
     with pytest.raises(GramError, match="name"):
-        finish(ingest(squares, workspace, name))
+        take_in(squares, name)
 
 
-def test_a_name_is_given_once(squares: Path, workspace: Workspace) -> None:
-    taken_in(squares, workspace)
+def test_a_name_is_given_once(squares: Path, take_in: TakeIn) -> None:
+    take_in(squares)
     with pytest.raises(GramError, match="already a corpus 'squares'"):
-        taken_in(squares, workspace)
+        take_in(squares)
 
 
-def test_a_limit_stops_early(squares: Path, workspace: Workspace) -> None:
-    assert taken_in(squares, workspace, limit=2).captions == ["a red square", "a green square"]
-    with pytest.raises(GramError, match="at least 1"):
-        finish(ingest(squares, workspace, "other", limit=0))
+def test_a_limit_stops_early(squares: Path, take_in: TakeIn) -> None:
+    assert take_in(squares, limit=2).captions == ["a red square", "a green square"]
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"max_bad": 1.5}, {"captions": "some"}])
+def test_options_out_of_range_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(GramError, match=next(iter(wrong))):
+        IngestConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_reference_corpus_points_at_its_pictures(
+    squares: Path, workspace: Workspace, encode: Encode, take_in: TakeIn, check_squares: Check
+) -> None:
+    large = squares / "images" / "red.png"
+    large.write_bytes(encode("red", (900, 600)))
+    corpus = take_in(squares, copy=False)
+    check_squares(corpus)
+    assert corpus.image(0).size == (900, 600)
+    assert Image.open(io.BytesIO(corpus.image_bytes(0))).size == (192, 128)
+    row = parquet.read_table(corpus.files[0]).to_pylist()[0]
+    assert (row["file"], row["start"], row["length"]) == (str(large), 0, large.stat().st_size)
+    assert (row["width"], row["height"]) == (900, 600)
+    large.write_bytes(encode("blue", (900, 600)))
+    (squares / "images" / "green.png").unlink()
+    with pytest.raises(GramError, match=r"red\.png.* was changed; put it back.* or ingest"):
+        corpus.image(0)
+    with pytest.raises(GramError, match=r"green\.png, which cannot be read now"):
+        corpus.image(1)
+    assert len(corpus.image_bytes(1)) > 0  # what is shown is the corpus' own
+
+
+def test_a_corpus_of_which_a_tar_is_cut_or_gone_is_refused(squares: Path, take_in: TakeIn) -> None:
+    corpus = take_in(squares)
+    tar = corpus.files[0].with_name("pictures-000000.tar")
+    tar.write_bytes(tar.read_bytes()[:600])
+    with pytest.raises(GramError, match="is cut short; ingest"):
+        corpus.image_bytes(0)
+    tar.unlink()
+    with pytest.raises(GramError, match=r"cannot be read .*ingest it again"):
+        Corpus("squares", corpus.files, corpus.cache).image_bytes(0)
+
+
+def test_a_corpus_of_the_earlier_layout_stays_readable(
+    workspace: Workspace, encode: Encode
+) -> None:
+    import pyarrow as pa
+
+    columns = {"id": [0, 1], "image": [encode("red"), encode("blue")], "caption": ["r", "b"]}
+    with workspace.create("corpora", "old", {"pairs": 2}) as folder:
+        parquet.write_table(pa.table(columns), folder / "pairs.parquet")
+    corpus = open_corpus(workspace, "old")
+    assert corpus.image_bytes(1) == encode("blue")
+    assert corpus.image(0).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_what_is_being_made_cannot_be_made_twice(squares: Path, workspace: Workspace) -> None:
+    events = ingest(squares, workspace, "squares")
+    next(events)
+    with pytest.raises(GramError, match="is being made by another process"):
+        finish(ingest(squares, workspace, "squares"))
+    assert len(finish(events)) == 6

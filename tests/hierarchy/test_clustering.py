@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 
 from gram_core.corpus import Corpus, open_corpus
 from gram_core.errors import GramError
 from gram_core.events import Event, finish
-from gram_core.hierarchy import ClusterConfig, Hierarchy, cluster
+from gram_core.hierarchy import ClusterConfig, Hierarchy, Stages, cluster
 from gram_core.workspace import Workspace
 
 THINGS = ("dog", "car", "tree", "guitar", "teapot", "castle")
-CONFIG = ClusterConfig(seed=1, drop=0.09, min_topic_size=20, min_domain_size=5)
+CONFIG = ClusterConfig(seed=1, drop=0.09, vague=0.0, min_topic_size=20, min_domain_size=5)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,8 @@ def test_it_says_what_it_does_and_what_it_chose(
     assert hierarchy.config["min_topic_size"] == 20
     assert (hierarchy.corpus, hierarchy.fingerprint) == ("things", reader.fingerprint)
     assert hierarchy.quality["silhouette"] > 0.5
-    assert hierarchy.quality["without topic"] == 0.0
+    assert hierarchy.quality["outliers"] == 0.0
+    assert all(topic.coherence is not None for topic in hierarchy.topics)
 
 
 @pytest.mark.slow
@@ -101,6 +104,59 @@ def test_the_same_seed_gives_the_same_hierarchy(
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     other = finish(cluster(corpus, reader, replace(CONFIG, seed=2)))
     assert not np.array_equal(other.position, hierarchy.position, equal_nan=True)
+
+
+@pytest.mark.slow
+def test_a_sample_finds_what_all_find(hierarchy: Hierarchy, corpus: Corpus, reader: Any) -> None:
+    found = finish(cluster(corpus, reader, replace(CONFIG, sample=150)))
+    assert {topic.word for topic in found.topics} == set(THINGS)
+    assert (found.topic_of() >= 0).sum() == 240
+    assert found.config["sample"] == 150
+    assert np.isfinite(found.position[:240]).all()
+    assert not np.array_equal(found.position, hierarchy.position, equal_nan=True)
+
+
+@pytest.mark.slow
+def test_stages_of_ones_own_are_used_and_leave_nothing(
+    hierarchy: Hierarchy, corpus: Corpus, reader: Any
+) -> None:
+    stages = Stages(reducer=PCA(6, random_state=0), clusterer=KMeans(6, n_init=4, random_state=0))
+    before = sorted((corpus.feature_folder(reader) / "clusters").iterdir())
+    found = finish(cluster(corpus, reader, CONFIG, stages))
+    assert {topic.word for topic in found.topics} == set(THINGS)
+    assert sorted((corpus.feature_folder(reader) / "clusters").iterdir()) == before
+
+
+@pytest.mark.slow
+def test_other_seeds_find_the_same_topics(corpus: Corpus, reader: Any) -> None:
+    found = finish(cluster(corpus, reader, replace(CONFIG, stability=1)))
+    assert found.quality["stability"] == 1.0
+    assert found.quality["stability coverage"] == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outliers", ["leave", "nearest", "words"])
+def test_captions_in_no_cluster_are_left_out_or_join_a_topic(
+    corpus: Corpus, reader: Any, outliers: Any
+) -> None:
+    class Six:
+        """Clusters by the truth, but for ten captions."""
+
+        def fit_predict(self, rows: np.ndarray) -> np.ndarray:
+            labels = np.arange(len(rows)) % 6
+            labels[:10] = -1
+            return labels
+
+        predict = fit_predict
+
+    config = replace(CONFIG, outliers=outliers, rounds=3)
+    found = finish(cluster(corpus, reader, config, Stages(PCA(6), Six())))
+    joined = found.topic_of()[:10]
+    if outliers == "leave":
+        assert (joined == -1).all()
+        assert found.quality["outliers"] == pytest.approx(10 / 240)
+    else:
+        assert [found.topics[row].word for row in joined] == [THINGS[n % 6] for n in range(10)]
 
 
 @pytest.mark.slow
@@ -125,6 +181,14 @@ def test_too_small_a_corpus_is_refused_at_once(
     [
         ("drop", 1.0, "drop is a share from 0 to below 1, not 1"),
         ("drop", -0.1, "not -0.1"),
+        ("vague", 1.0, "vague is a share from 0 to below 1, not 1"),
+        ("sample", 10, "sample is at least 100"),
+        ("cluster_size", 1, "cluster_size is at least 2"),
+        ("rounds", -1, "rounds is at least 0"),
+        ("outliers", "drop", "outliers is 'drop'; give words or nearest or leave"),
+        ("phrases", 0, "phrases is at least 1"),
+        ("directions", 0, "directions is at least 1"),
+        ("stability", -1, "stability is at least 0"),
         ("sentences", "", "sentences is"),
         ("neighbours", 1, "neighbours is at least 2, not 1"),
         ("components", 1, "components is at least 2"),
@@ -143,7 +207,12 @@ def test_options_out_of_range_are_refused(name: str, value: Any, message: str) -
         ClusterConfig(**{name: value})
 
 
-@pytest.mark.parametrize(("pairs", "size"), [(100, 5), (900, 10), (12_000, 37), (3_000_000, 577)])
-def test_sizes_left_open_grow_with_the_corpus(pairs: int, size: int) -> None:
-    assert ClusterConfig().chosen(pairs).min_topic_size == size
+@pytest.mark.parametrize(
+    ("pairs", "cluster", "topic"),
+    [(100, 5, 10), (1_000, 5, 10), (8_000, 9, 80), (3_000_000, 173, 100)],
+)
+def test_sizes_left_open_grow_with_the_corpus(pairs: int, cluster: int, topic: int) -> None:
+    chosen = ClusterConfig(sample=None).chosen(pairs)
+    assert (chosen.cluster_size, chosen.min_topic_size) == (cluster, topic)
     assert ClusterConfig(min_topic_size=7).chosen(pairs).min_topic_size == 7
+    assert ClusterConfig(sample=2_500).chosen(1_000_000).cluster_size == 5
