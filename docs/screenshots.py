@@ -19,6 +19,7 @@ IMAGES = Path(__file__).with_name("images")
 PAGES = {
     "start": "/",
     "clusters": "/clusters",
+    "topic": "/clusters",
     "meta-train": "/meta_train",
     "few-shot": "/few_shot",
     "runs": "/runs",
@@ -42,13 +43,11 @@ def main(workspace: Path) -> None:
 
 
 def look_into_a_topic(page: Page) -> None:
-    """Chooses the first topic that speaks of tents, and draws a task."""
-    field = page.get_by_role("textbox", name="Search topics by words")
-    field.fill("tent")
-    field.press("Enter")
-    settled(page)
-    page.get_by_role("button", name="Show me a task").click()
-    page.locator(".gram-task img").nth(40).wait_for()
+    """Opens the first topic that speaks of tents."""
+    finder = page.get_by_role("combobox", name="Find a topic")
+    finder.fill("tent")
+    finder.press("Enter")
+    page.get_by_role("button", name="Back to all topics").wait_for()
     settled(page)
 
 
@@ -72,7 +71,7 @@ def select_a_run(page: Page) -> None:
     settled(page)
 
 
-PREPARED = {"clusters": look_into_a_topic, "few-shot": race_the_samples, "runs": select_a_run}
+PREPARED = {"topic": look_into_a_topic, "few-shot": race_the_samples, "runs": select_a_run}
 
 
 def take(page: Page, name: str) -> None:

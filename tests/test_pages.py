@@ -160,17 +160,6 @@ def test_the_sample_is_clustered_by_a_job_that_the_sidebar_shows(
     assert "See the clusters" in [one.label for one in app.button]
 
 
-def test_a_corpus_is_clustered_with_the_backbone_that_was_chosen(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ui.work.cluster_work", lambda space: lambda run: iter([Event("result")]))
-    app = opened("clusters")
-    app.selectbox(key="cluster-backbone").set_value("ViT-B-16/openai")
-    click(check(app.run()), "Cluster it")
-    (run,) = workspace.list("runs")
-    assert Run(run.path).config["backbone"] == "ViT-B-16/openai"
-
-
 @pytest.mark.parametrize("page", ["start", "clusters"])
 def test_a_clustering_that_failed_says_why(page: str, workspace: Workspace) -> None:
     run = Run.create(workspace, "cluster", {"corpus": "bundled", "backbone": "bundled"})
@@ -183,46 +172,6 @@ def test_the_checklist_ticks_itself(clustered: Workspace) -> None:
     with clustered.create("classifiers", "mine", {}):
         pass
     assert texts(opened("start")).count("check_circle") == 3
-
-
-# ------------------------------------------------------------------------------------ clusters
-
-
-def test_clusters_show_what_is_in_a_topic(clustered: Workspace) -> None:
-    app = opened("clusters")
-    assert [one.value for one in app.metric] == ["160", "100%", "8", "16"]
-    assert "Showing 160 of 160 pairs" in texts(app)
-    app = check(app.text_input[0].set_value("oldd").run())
-    assert "Domain 2" in texts(app)
-    assert "drum" in [one.value for one in app.subheader]
-    app = check(app.text_input[0].set_value("submarine").run())
-    assert "No topic speaks of “submarine”" in texts(app)
-
-
-def test_a_task_too_large_for_the_hierarchy_is_refused_in_one_sentence(
-    workspace: Workspace,
-) -> None:
-    small_hierarchy(topics=3, size=12).store(workspace)
-    app = click(opened("clusters"), "Show me a task")
-    assert len(app.error) == 1
-    assert "topics of this hierarchy can be used" in app.error[0].value
-
-
-def test_a_task_has_support_and_query(clustered: Workspace) -> None:
-    app = opened("clusters")
-    for topic in ("anchor", "boat"):
-        assert topic not in texts(app).split("gram-task")[-1]
-    app = click(app, "Show me a task")
-    table = texts(app).split('class="gram-task"')[1]
-    assert "never shown" in table
-    assert table.count("<img") > 40
-
-
-def test_a_damaged_hierarchy_is_named_and_the_page_goes_on(clustered: Workspace) -> None:
-    (artefact,) = clustered.list("hierarchies")
-    (artefact.path / "members.parquet").write_bytes(b"PAR1")
-    app = opened("clusters")
-    assert "cluster the corpus again" in app.error[0].value
 
 
 # ---------------------------------------------------------------------------------- meta-train

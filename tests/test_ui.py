@@ -5,20 +5,15 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from gram_core.errors import GramError
 from gram_core.jobs import JOBS
-from gram_core.plots import QUIET, topic_hues
 from gram_core.runs import Run
 from gram_core.workspace import Workspace
-from tests.test_plots import WORDS, small_hierarchy
-from ui import topics
 from ui.draft import Draft, hold_out
 from ui.pictures import Picture, data_uri, read_picture
 from ui.words import count, duration, escaped
@@ -185,35 +180,6 @@ def test_a_race_without_pictures_to_measure_still_learns(
     assert job.wait(120)
     assert run.status()["state"] == "finished", run.status()["message"]
     assert not any("raw_base" in row or "zero_base" in row for row in run.metrics())
-
-
-def test_names_on_the_map_do_not_cover_one_another() -> None:
-    hierarchy = small_hierarchy()
-    assert {label["topic"] for label in topics.map_labels(hierarchy, None)} == set(WORDS[:6])
-    crowded = replace(hierarchy, position=np.sign(hierarchy.position) * [1, 0])
-    names = [label["topic"] for label in topics.map_labels(crowded, None)]
-    assert len(names) == 2
-    assert [label["topic"] for label in topics.map_labels(hierarchy, 4)] == ["engine"]
-
-
-def test_a_selected_topic_stands_out_on_the_map() -> None:
-    hierarchy = small_hierarchy()
-    points = [{"x": 0, "y": 0, "caption": "", "image": "", "id": id} for id in (-1, 0, 1)]
-    hues = topic_hues(hierarchy)
-    free = {point["topic"]: point for point in topics.painted(points, hierarchy, hues, None)}
-    assert free["no topic"]["colour"] == QUIET
-    assert QUIET not in (free["anchor"]["colour"], free["boat"]["colour"])
-    *others, last = topics.painted(points, hierarchy, hues, 1)
-    assert last["topic"] == "boat", "drawn over the others"
-    assert {point["colour"] for point in others} == {QUIET}
-
-
-def test_lonely_places_are_drawn_nearer_and_the_order_stays() -> None:
-    position = np.array([[0.0, 0], [1, 1], [2, 2], [3, 3], [100, 100], [np.nan, np.nan]])
-    place = topics.spread(position)
-    assert (np.diff(place[:5], axis=0) > 0).all()
-    assert np.ptp(place[:5, 0]) / (place[3, 0] - place[0, 0]) < 5
-    assert np.isnan(place[5]).all()
 
 
 def test_a_run_of_another_kind_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -14,6 +14,18 @@ Shown = Sequence[tuple[bytes, str]]
 """Encoded pictures, each with the words that appear on hover."""
 
 
+PAGE = 48
+"""Pictures that a page of a gallery shows."""
+
+
+class Card(NamedTuple):
+    """A picture with its caption and a note, for example its topic."""
+
+    picture: bytes
+    caption: str
+    note: str
+
+
 class TaskRow(NamedTuple):
     """A class of a task: its name and the pictures of its support and query."""
 
@@ -54,6 +66,37 @@ def task_table(rows: Sequence[TaskRow], size: int = 46) -> None:
             f'<div class="gram-strip">{_images(row.query, size)}</div>'
         )
     st.html(f'<div class="gram-task" style="--size:{size}px">{cells}</div>')
+
+
+def wall(cards: Sequence[Card], size: int = 132) -> None:
+    """Pictures in rows, each with its caption and note below."""
+    figures = "".join(
+        f'<figure title="{escape(card.caption)}"><img src="{data_uri(card.picture, 192)}" '
+        f'alt="{escape(card.caption)}"><figcaption><span>{escape(card.caption)}</span>'
+        f"<i>{escape(card.note)}</i></figcaption></figure>"
+        for card in cards
+    )
+    st.html(f'<div class="gram-wall" style="--size:{size}px">{figures}</div>')
+
+
+def described(
+    name: str,
+    size: str,
+    looks: str,
+    colours: Sequence[str],
+    pictures: Shown,
+    captions: Sequence[str],
+    side: int = 57,
+) -> None:
+    """What a group of pictures is called, looks like and says, beside some of them."""
+    dots = "".join(f'<i style="background:{escape(colour)}"></i>' for colour in colours)
+    st.html(
+        f'<div class="gram-described" style="--size:{side}px"><div class="about">'
+        f"<b>{escape(name)}</b> <span>{escape(size)}</span><p>{escape(looks)}</p>"
+        f'<div class="dots">{dots}</div></div><div class="shown">'
+        f'<div class="gram-strip">{_images(pictures, side)}</div>'
+        f"<p>{' · '.join(map(escape, captions))}</p></div></div>"
+    )
 
 
 def _images(pictures: Shown, size: int) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from gram_core.gradients import Rule
+    from gram_core.hierarchy import ClusterConfig
     from gram_core.meta import Initialisation
     from gram_core.prompts import Constants, Method, Params
 
@@ -30,9 +31,14 @@ PICTURES = "pictures.parquet"
 LEARN, BASE, NEW = "learn", "base", "new"
 
 
-def start_clustering(workspace: Workspace, corpus: str, backbone: str = "bundled") -> Run:
+def start_clustering(
+    workspace: Workspace,
+    corpus: str,
+    backbone: str = "bundled",
+    config: ClusterConfig | None = None,
+) -> Run:
     """A job that finds the topics and domains of a corpus."""
-    run = cluster_run(workspace, corpus, backbone)
+    run = cluster_run(workspace, corpus, backbone, config=config)
     JOBS.start(run, cluster_work(workspace))
     return run
 

@@ -47,6 +47,7 @@ def test_from_the_sample_to_a_classifier(tmp_path: Path) -> None:
         page.get_by_test_id("stSidebar").get_by_text("Clustering").wait_for(state="detached")
         page.get_by_text(re.compile(r"Showing [\d,]+ of [\d,]+ pairs")).wait_for()
         page.locator(".st-key-tree .slice").first.wait_for()
+        page.get_by_role("radio", name="Tasks").click()
         page.get_by_role("button", name="Show me a task").click()
         page.locator(".gram-task img").nth(40).wait_for()
 
