@@ -58,10 +58,8 @@ def cluster_work(workspace: Workspace) -> Work:
         yield Event("progress", message="opening backbone and corpus")
         backbone = open_backbone(settings["backbone"])
         corpus = open_corpus(workspace, settings["corpus"], settings.get("limit"))
-        options = settings.get("config", {})
-        if "stop_words" in options:
-            options["stop_words"] = tuple(options["stop_words"])
-        hierarchy = yield from pass_on(cluster(corpus, backbone, ClusterConfig(**options)))
+        config = ClusterConfig.from_dict(settings.get("config", {}))
+        hierarchy = yield from pass_on(cluster(corpus, backbone, config))
         hierarchy.store(workspace)
         run.set_status(made=hierarchy.id)
         yield Event("result", result=hierarchy.id)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 from gram_core.errors import GramError
 from gram_core.hierarchy.words import CAPTION_WORDS
@@ -31,7 +31,8 @@ class ClusterConfig:
             approximate prediction. None: among all.
         neighbours, components: of UMAP: neighbours of a caption, dimensions it is reduced to.
         cluster_size: the smallest cluster that HDBSCAN looks for; None grows with the square root
-            of the pairs among which it looks: 5 of 1,000, 10 of 10,000.
+            of the pairs among which it looks: 5 of 1,000, 10 of 10,000. Without rounds clusters
+            are topics, and as large as these.
         density: of HDBSCAN: how many neighbours make a place dense (min_samples); more of them
             leave more captions without a cluster.
         rounds: how often captions may move to the topic of whose words they have most (Eq. 3);
@@ -113,13 +114,26 @@ class ClusterConfig:
             if value is not None and value < least:
                 raise GramError(f"{name} is at least {least}, not {value}")
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ClusterConfig:
+        """The options that `dataclasses.asdict` wrote, also after a way through JSON; what another
+        version wrote may lack some, and options that are none any more do not count."""
+        known = {field.name for field in fields(cls)}
+        options: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+            if name in known
+        }
+        return cls(**options)
+
     def chosen(self, pairs: int) -> ClusterConfig:
         """The same with a number for each option left open, fit for that many clustered pairs."""
         size = self.min_topic_size or min(max(10, round(pairs / 100)), 100)
         looked_at = min(pairs, self.sample or pairs)
+        small = max(5, round(math.sqrt(looked_at) / 10)) if self.rounds else size
         return replace(
             self,
-            cluster_size=self.cluster_size or max(5, round(math.sqrt(looked_at) / 10)),
+            cluster_size=self.cluster_size or small,
             min_topic_size=size,
             min_domain_size=self.min_domain_size or max(3, round(size / 10)),
         )

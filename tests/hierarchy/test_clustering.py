@@ -216,3 +216,4 @@ def test_sizes_left_open_grow_with_the_corpus(pairs: int, cluster: int, topic: i
     assert (chosen.cluster_size, chosen.min_topic_size) == (cluster, topic)
     assert ClusterConfig(min_topic_size=7).chosen(pairs).min_topic_size == 7
     assert ClusterConfig(sample=2_500).chosen(1_000_000).cluster_size == 5
+    assert ClusterConfig(rounds=0).chosen(pairs).cluster_size == topic
