@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from gram_core.backbones import open_backbone
 from gram_core.corpus import open_corpus
 from gram_core.events import Event
 from gram_core.hierarchy import Hierarchy
@@ -18,7 +21,7 @@ from gram_core.runs import Run
 from gram_core.workspace import Workspace
 from tests.test_pages import ROOT, check, click, opened, picture, texts
 from tests.test_plots import WORDS, small_hierarchy
-from ui import topics
+from ui import exports, topics
 
 
 @pytest.fixture
@@ -26,7 +29,9 @@ def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace with a hierarchy of the first 160 pairs of the bundled corpus."""
     monkeypatch.setenv("GRAM_WORKSPACE", str(tmp_path))
     workspace = Workspace(tmp_path)
-    small_hierarchy(topics=8, size=20).store(workspace)
+    backbone = open_backbone("bundled")
+    hierarchy = small_hierarchy(topics=8, size=20)
+    replace(hierarchy, fingerprint=backbone.fingerprint).store(workspace)
     return workspace
 
 
@@ -119,10 +124,12 @@ def test_an_edit_makes_a_new_hierarchy_and_can_be_undone(space: Workspace) -> No
     assert app.selectbox(key="hierarchy").value == made.id
     app = click(app, "Undo")
     assert [one.value for one in app.header] == ["drum"]
-    assert app.selectbox(key="hierarchy").value == "small"
+    restored = newest(space)
+    assert app.selectbox(key="hierarchy").value == restored.id, "the newest is the one in use"
+    assert (restored.parent, restored.edit["of"]) == ("", made.id)
     app = check(app.button(key=f"version-{made.id}").click().run())
     assert app.selectbox(key="hierarchy").value == made.id, "an undone edit can be gone back to"
-    assert len(space.list("hierarchies")) == 2
+    assert len(space.list("hierarchies")) == 3
 
 
 def test_a_topic_that_is_dropped_is_gone_from_the_new_hierarchy(space: Workspace) -> None:
@@ -233,3 +240,18 @@ def test_a_selection_as_csv_has_its_pairs_in_order(tmp_path: Path) -> None:
         ("17", "boat", "2"), ("3", "anchor", "1"), ("59", "", ""),
     ]  # fmt: skip
     assert rows[0]["caption"] == corpus.captions[17]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "folders", "atlas"])
+def test_every_export_makes_its_file(space: Workspace, tmp_path: Path, kind: str) -> None:
+    hierarchy = newest(space)
+    path = tmp_path / f"made{exports.FORMS[kind].ending}"
+    exports.write(kind, hierarchy, hierarchy.open_corpus(space), path)
+    if kind == "folders":
+        with zipfile.ZipFile(path) as made:
+            assert sum(name.endswith((".webp", ".png", ".jpg")) for name in made.namelist()) == 160
+            assert "captions.csv" in made.namelist()
+    elif kind == "csv":
+        assert len(list(csv.DictReader(path.open(encoding="utf-8")))) == 160
+    else:
+        assert pq.read_metadata(path).num_rows == 160

@@ -40,7 +40,7 @@ def tools(workspace: Workspace, hierarchy: Hierarchy, topic: Topic) -> None:
             change(Rename(topic.id, word.strip()))
     with st.popover("Merge", icon=":material/merge:"):
         into = other("Together with", "merge")
-        if st.button("Merge them", disabled=into is None):
+        if st.button("Merge them", disabled=into is None) and into is not None:
             change(Merge((topic.id, into)))
     with st.popover("Split", icon=":material/call_split:"):
         parts = st.number_input("Parts", 2, 10, 2, key=f"split-{topic.id}")
@@ -53,7 +53,7 @@ def tools(workspace: Workspace, hierarchy: Hierarchy, topic: Topic) -> None:
             format_func=lambda row: f"{row + 1} ({count(len(topic.domains[row]), 'picture')})",
         )  # fmt: skip
         to = other("To", "move-to")
-        if st.button("Move it", disabled=to is None):
+        if st.button("Move it", disabled=to is None) and to is not None:
             change(Move(topic.id, domain, to))
     with st.popover("Drop", icon=":material/delete:"):
         st.markdown(
@@ -91,14 +91,15 @@ def undo_button(workspace: Workspace, hierarchy: Hierarchy) -> None:
     """The way back to the hierarchy before the last change."""
     if st.button(
         "Undo", icon=":material/undo:", disabled=not hierarchy.parent,
-        help="Back to the hierarchy before the last change; the changed one stays",
+        help="Back to what was before the last change; the changed one stays in the history",
     ):  # fmt: skip
         from gram_core.hierarchy.edits import undo
 
-        before, topic = undo(hierarchy, workspace), chosen_topic(hierarchy)
-        there = None if topic is None else topics.follow(hierarchy, before, [topic])
-        go_to_hierarchy(before.id, there)
-        st.rerun()
+        with plain_errors():
+            topic = chosen_topic(hierarchy)
+            _keep(
+                workspace, hierarchy, undo(hierarchy, workspace), [] if topic is None else [topic]
+            )
 
 
 def versions(found: Mapping[str, Artefact], chosen: str) -> None:
@@ -117,12 +118,8 @@ def versions(found: Mapping[str, Artefact], chosen: str) -> None:
 
 def version_label(artefact: Artefact) -> str:
     """The edit that a hierarchy came from, in a few words; its corpus where it came from none."""
-    edit = dict(artefact.about.get("edit") or {})
-    if not edit:
-        return str(artefact.about.get("corpus", artefact.id))
-    kind = edit.pop("kind", "edit")
-    told = (f"{name} {value}" for name, value in edit.items() if value is not None)
-    return f"{kind}: {', '.join(told)}"
+    edit = artefact.about.get("edit") or {}
+    return str(edit.get("said") or artefact.about.get("corpus", artefact.id))
 
 
 def _plan(hierarchy: Hierarchy, topic: Topic, parts: int) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
+from gram_core.events import finish
 from ui import resources
 from ui.frame import plain_errors
 
@@ -63,10 +64,9 @@ def write(kind: str, hierarchy: Hierarchy, corpus: Corpus, path: Path) -> None:
 
     if kind == "folders":
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            write_folders(hierarchy, corpus, Path(folder))
-            _zip(Path(folder), path)
+            _zip(finish(write_folders(hierarchy, corpus, Path(folder) / "topics")), path)
     elif kind == "atlas":
-        write_atlas(hierarchy, corpus, path)
+        finish(write_atlas(hierarchy, corpus, path))
     else:
         write_table(hierarchy, corpus, path)
 

@@ -51,12 +51,13 @@ def _next_seed() -> None:
 
 
 def _statistics(sampler: TaskSampler) -> None:
-    report = sampler.report()
-    left_out = report["left_out"]
+    from gram_core.meta.statistics import statistics
+
+    found = statistics(sampler)
     st.caption(
-        f"Drawn from {count(report['topics'], 'topic')} with {report['domains']:,} visual domains "
-        f"and {count(report['pairs'], 'pair')}."
+        f"One of {found.in_words()}, drawn from {count(found.topics, 'topic')} with "
+        f"{count(found.pairs, 'pair')}."
     )
-    if left_out:
-        with st.expander(f"{count(len(left_out), 'topic')} left out, and why"):
-            st.dataframe({"Topic": list(left_out), "Reason": list(left_out.values())})
+    if found.left_out:
+        with st.expander(f"{count(len(found.left_out), 'topic')} left out, and why"):
+            st.dataframe({"Topic": list(found.left_out), "Reason": list(found.left_out.values())})

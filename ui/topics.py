@@ -62,11 +62,17 @@ def versions(found: Mapping[str, Artefact], chosen: str) -> list[Artefact]:
     first, as all of them are found."""
 
     def origin(id: str) -> str:
-        while (parent := found[id].about.get("parent")) in found:
-            id = str(parent)
+        while (before := _before(found[id])) in found:
+            id = before
         return id
 
     return [artefact for id, artefact in found.items() if origin(id) == origin(chosen)]
+
+
+def _before(artefact: Artefact) -> str:
+    """The id of the hierarchy that one was made of, by an edit or by taking one back."""
+    about = artefact.about
+    return str(about.get("edit", {}).get("of") or about.get("parent", ""))
 
 
 def domain_pictures(

@@ -12,7 +12,16 @@ import sys
 from collections.abc import Sequence
 
 from gram_core import __version__
-from gram_core.cli import artefacts, bench, classifier, corpus, evaluate, search, work
+from gram_core.cli import (
+    artefacts,
+    bench,
+    classifier,
+    corpus,
+    evaluate,
+    hierarchies,
+    search,
+    work,
+)
 from gram_core.cli.console import Console
 from gram_core.errors import GramError
 from gram_core.workspace import Workspace
@@ -45,6 +54,6 @@ def build_parser() -> argparse.ArgumentParser:
         "--workspace", metavar="DIR", help='default: $GRAM_WORKSPACE, or else "workspace"'
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (corpus, search, work, classifier, evaluate, artefacts, bench):
+    for module in (corpus, search, work, hierarchies, classifier, evaluate, artefacts, bench):
         module.register(verbs, common)
     return parser

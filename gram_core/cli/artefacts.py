@@ -1,4 +1,4 @@
-"""`runs | corpora | classifiers | hierarchies`: list, show, delete, export."""
+"""`runs | corpora | classifiers`: list, show, delete, export."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from gram_core.workspace import KINDS, SINGULAR, Artefact, Workspace
 def register(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Adds one verb for each kind of artefact."""
     for kind in KINDS:
+        if kind == "hierarchies":  # they have actions of their own
+            continue
         verb = verbs.add_parser(
             kind, parents=[common], help=f"the {kind} of the workspace: list, show, delete, export"
         )

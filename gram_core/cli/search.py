@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import io
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gram_core import sheets
 from gram_core.cli.console import Console, columns
 from gram_core.errors import GramError
 from gram_core.workspace import Workspace
@@ -17,14 +16,6 @@ if TYPE_CHECKING:
     from gram_core.corpus import Corpus
     from gram_core.corpus.search import Found
     from gram_core.hierarchy import Hierarchy
-
-ACROSS, SIDE, MARGIN, LINE = (
-    6,
-    160,
-    8,
-    14,
-)  # of a contact sheet: pictures (even: twins meet), pixels
-SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def register(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -153,8 +144,7 @@ def _duplicates(options: argparse.Namespace, workspace: Workspace, console: Cons
 def _check(options: argparse.Namespace) -> None:
     if options.limit < 1:
         raise GramError(f"limit is at least 1, not {options.limit}")
-    if options.sheet and options.sheet.suffix.lower() not in SHEETS:
-        raise GramError(f"a sheet is a {', '.join(SHEETS)} file, not {options.sheet.name!r}")
+    sheets.check_suffix(options.sheet)
 
 
 def _hierarchy(
@@ -201,25 +191,6 @@ def _write_sheet(
     """Writes pictures with a line of words below each, where a path is given."""
     if path is None:
         return
-    from PIL import Image, ImageDraw, ImageOps
-
-    from gram_core.pictures import opened, plain
-
-    rows = max(1, -(-len(shown) // ACROSS))
-    size = (ACROSS * (SIDE + MARGIN) + MARGIN, rows * (SIDE + LINE + MARGIN) + MARGIN)
-    sheet = Image.new("RGB", size, "white")
-    pen = ImageDraw.Draw(sheet)
-    for place, (pair, words) in enumerate(shown):
-        row, column = divmod(place, ACROSS)
-        left = MARGIN + column * (SIDE + MARGIN)
-        top = MARGIN + row * (SIDE + LINE + MARGIN)
-        with opened(io.BytesIO(corpus.image_bytes(pair))) as picture:
-            sheet.paste(ImageOps.contain(plain(picture), (SIDE, SIDE)), (left, top))
-        line = " ".join(words[:SIDE].split())
-        while pen.textlength(line) > SIDE:
-            line = line[:-1]
-        pen.text((left, top + SIDE + 1), line, fill="black")
-    draft = path.with_name(f".{secrets.token_hex(4)}{path.suffix}")
-    sheet.save(draft)
-    draft.replace(path)
+    pictures = [sheets.Shown(corpus.image_bytes(pair), words) for pair, words in shown]
+    sheets.save(sheets.grid(pictures), path)
     console.note(f"wrote {path}")

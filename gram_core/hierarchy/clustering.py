@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -92,7 +93,7 @@ def cluster(
     labels = work.topics(sentences, sample, reduced["reduced"])
     _refuse_few(labels, config)
     yield Event("progress", 3, STEPS, f"{labels.max() + 1} topics; drawing their map")
-    position = work.map(sentences, sample, reduced)
+    position = work.map(sentences, labels, sample, reduced)
     yield Event("progress", 4, STEPS, "topic words")
     members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
     with one_thread():
@@ -179,13 +180,14 @@ class _Work:
         own: tuple[str, ...],
         config: ClusterConfig,
         compute: Callable[[], Arrays],
+        **more: str,
     ) -> Arrays:
         """The arrays of a stage that depends on the pairs, on the reduction and on some more
         options; stages of one's own are done every time."""
         if self.stages != Stages():
             return compute()
         options = {name: getattr(config, name) for name in (*PAIRS, *REDUCTION, *own)}
-        options["pairs_seed"] = self.config.seed
+        options |= {"pairs_seed": self.config.seed, **more}
         return kept(self._folder, name, options, compute)
 
     def topics(
@@ -216,14 +218,17 @@ class _Work:
             labels = np.where(stays_out, -1, labels)
         return compact(labels, smallest)
 
-    def map(self, sentences: Rows, sample: Ids, reduced: Arrays) -> NDArray[np.float32]:
+    def map(
+        self, sentences: Rows, labels: Labels, sample: Ids, reduced: Arrays
+    ) -> NDArray[np.float32]:
         """(N, 2) places of all pairs of the corpus; not a number for those left out."""
         position = np.full((len(self.corpus), 2), np.nan, dtype=np.float32)
         stage = self._kept(
             "map",
             (),
             self.config,
-            lambda: {"position": draw_map(sentences, sample, reduced, self.config)},
+            lambda: {"position": draw_map(sentences, labels, sample, reduced, self.config)},
+            topics=hashlib.blake2b(labels.tobytes(), digest_size=8).hexdigest(),
         )
         position[self.pairs] = stage["position"]
         return position

@@ -18,8 +18,8 @@ Engine = Literal["auto", "cpu", "cuml"]
 class Reducer(Protocol):
     """To fewer dimensions, as UMAP, PCA and others of their interface do it."""
 
-    def fit_transform(self, rows: Matrix) -> Any:
-        """(n, c) the reduced rows that it was fitted on."""
+    def fit_transform(self, rows: Matrix, target: Any = None) -> Any:
+        """(n, c) the reduced rows that it was fitted on; the target is for the map alone."""
 
     def transform(self, rows: Matrix) -> Any:
         """(m, c) other rows, reduced in the same way."""

@@ -221,7 +221,7 @@ class Hierarchy:
             "usable": len(self.usable()),
             "quality": self.quality,
         }
-        if self.parent:
+        if self.edit:
             about |= {"parent": self.parent, "edit": self.edit}
         with workspace.create("hierarchies", self.id, about) as folder:
             self.save(folder)

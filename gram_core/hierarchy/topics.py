@@ -95,13 +95,17 @@ def equal_captions(captions: Sequence[str], smallest: int) -> NDArray[np.int64]:
 
 
 def draw_map(
-    sentences: Rows, sample: NDArray[np.int64], stage: Arrays, config: ClusterConfig
+    sentences: Rows,
+    labels: NDArray[np.int64],
+    sample: NDArray[np.int64],
+    stage: Arrays,
+    config: ClusterConfig,
 ) -> NDArray[np.float32]:
-    """(n, 2) places on a map where captions that speak of the same lie together.
+    """(n, 2) places on a map where captions of one topic (labels, -1 for none) lie together.
 
-    A UMAP of the sample that starts from the two main directions of the reduced embedding, so that
-    the map agrees with the topics, and is done in fewer epochs. The others lie among their nearest
-    neighbours of the sample.
+    A UMAP of the sample, to which topics are the target, and which starts from the two main
+    directions of the reduced embedding, so that it is done in fewer epochs. The others lie among
+    their nearest neighbours in the sample that are of their topic.
     """
     from sklearn.decomposition import PCA
 
@@ -111,24 +115,25 @@ def draw_map(
         start = PCA(2, random_state=config.seed).fit_transform(reduced[sample]).astype(np.float32)
         start *= 10 / np.abs(start).max().clip(1e-12)  # the width that UMAP itself starts with
         mapper = _umap(len(sample), 2, 0.1, neighbours, config, init=start, n_epochs=MAP_EPOCHS)
-        drawn = np.asarray(mapper.fit_transform(sentences[sample]), dtype=np.float32)
-        if len(sample) == len(reduced):
-            return drawn
-        return _placed(reduced, sample, drawn)
+        drawn = mapper.fit_transform(sentences[sample], labels[sample])
+        position = np.empty((len(reduced), 2), dtype=np.float32)
+        position[sample] = np.asarray(drawn, dtype=np.float32)
+        rest = np.setdiff1d(np.arange(len(reduced)), sample)
+        for label in np.unique(labels[rest]):
+            known, new = (rows[labels[rows] == label] for rows in (sample, rest))
+            known = known if len(known) else sample
+            position[new] = _between(reduced[known], position[known], reduced[new])
+        return position
 
 
-def _placed(
-    reduced: NDArray[np.float32], sample: NDArray[np.int64], drawn: NDArray[np.float32]
+def _between(
+    reduced: NDArray[np.float32], places: NDArray[np.float32], others: NDArray[np.float32]
 ) -> NDArray[np.float32]:
+    """(m, 2) places of others: means over their nearest neighbours, the nearer the heavier."""
     from sklearn.neighbors import KNeighborsRegressor
 
-    model = KNeighborsRegressor(PLACED_BY, weights="distance").fit(reduced[sample], drawn)
-    position = np.empty((len(reduced), 2), dtype=np.float32)
-    position[sample] = drawn
-    rest = np.setdiff1d(np.arange(len(reduced)), sample)
-    if len(rest):
-        position[rest] = model.predict(reduced[rest])
-    return position
+    model = KNeighborsRegressor(min(PLACED_BY, len(reduced)), weights="distance")
+    return np.asarray(model.fit(reduced, places).predict(others), dtype=np.float32)
 
 
 def _find_neighbours(rows: NDArray[np.float32], config: ClusterConfig) -> Any:

@@ -120,7 +120,7 @@ class TaskSampler:
         self.topics = [hierarchy.topics[row] for row in rows]
         self.names = [topic.word for topic in self.topics]
         self._require_enough(len(hierarchy.topics))
-        self._neighbours = _nearest(np.asarray(hierarchy.centroids, dtype=np.float64)[rows])
+        self.neighbours = _nearest(np.asarray(hierarchy.centroids, dtype=np.float64)[rows])
 
     def _choose(self, topics: Sequence[Topic]) -> list[int]:
         excluded = forms(*self.config.exclude)
@@ -167,6 +167,11 @@ class TaskSampler:
         """How many unseen classes go with so many seen ones."""
         return min(self.config.unseen_ways, ways)
 
+    def largest(self) -> tuple[int, int]:
+        """The classes of the largest task: seen ones and unseen ones."""
+        ways = self._most_ways()
+        return ways, self._unseen_ways(ways)
+
     def _most_ways(self) -> int:
         """The most seen classes for which there are topics enough."""
         ways = self.config.ways
@@ -201,7 +206,7 @@ class TaskSampler:
         pool = np.arange(len(self.topics))
         if self.generator.random() < self.config.kinship:
             anchor = self.generator.integers(len(self.topics))
-            pool = self._neighbours[anchor, : ways + unseen_ways]
+            pool = self.neighbours[anchor, : ways + unseen_ways]
         chosen = self.generator.choice(pool, ways + unseen_ways, replace=False)
         seen, unseen = chosen[:ways], chosen[ways:]
         drawn = [self._support(self.topics[row]) for row in seen]

@@ -30,7 +30,9 @@ class Measure(NamedTuple):
 
 
 MEASURES = {
-    "coherence": Measure("coherence", -1, 1, "words of a topic meet; short captions: below 0"),
+    "coherence": Measure(
+        "coherence", -1, 1, "words of a topic meet in captions; below 0 where these are short"
+    ),
     "outliers": Measure("outliers", 0, 1, "kept pairs in no topic; below 0.3 is good"),
     "coverage": Measure("coverage", 0, 1, "pairs in a topic; the more, the more is learned from"),
     "silhouette": Measure("silhouette", -1, 1, "domains are apart; above 0.1 is good for pictures"),

@@ -143,7 +143,7 @@ def test_a_difference_that_chance_makes_is_none() -> None:
 
 
 def test_words_that_are_never_listed() -> None:
-    groups = [["an x photo of the empty bus"] * 20, ["car"] * 20]
+    groups = [["an x photo of the whole bus"] * 20, ["car"] * 20]
     assert [word for word, _ in distinctive_words(groups)[0]] == ["bus"]
     assert [word for word, _ in distinctive_words(groups, ["bus"])[0]] == ["photo"]
 

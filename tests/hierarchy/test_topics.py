@@ -62,7 +62,7 @@ def test_clusters_are_computed_in_one_thread_whatever_else_is_allowed(
                 reduce_captions(sentences(), every, CONFIG)
             monkeypatch.setattr("gram_core.hierarchy.topics.ALL_PAIRS_BELOW", 10)
         with pytest.raises(ValueError, match="seen enough"):
-            draw_map(sentences(), every, {"reduced": reduced}, CONFIG)
+            draw_map(sentences(), every % 4, every, {"reduced": reduced}, CONFIG)
         monkeypatch.setattr("hdbscan.HDBSCAN.fit_predict", note)
         with pytest.raises(ValueError, match="seen enough"):
             find_clusters(reduced, every, CONFIG)
@@ -105,7 +105,7 @@ def test_umap_of_a_sample_finds_what_umap_of_all_finds() -> None:
     stage = reduce_captions(sentences(400), sample, config)
     labels = find_clusters(stage["reduced"], sample, config)
     assert found_things(labels, share=0.9)
-    places = draw_map(sentences(400), sample, stage, config)
+    places = draw_map(sentences(400), labels, sample, stage, config)
     middles = np.stack([places[labels == label].mean(0) for label in range(4)])
     nearest = np.linalg.norm(places[:, None] - middles, axis=2).argmin(1)
     assert (nearest[labels >= 0] == labels[labels >= 0]).mean() > 0.95
