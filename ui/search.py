@@ -44,6 +44,7 @@ def draw(hierarchy: Hierarchy) -> None:
         ).strip()  # fmt: skip
         if not text:
             st.caption("The beginning of a word is enough; capitals and accents do not count.")
+            _words(hierarchy, "a")  # makes the captions ready, so that the first search need not
             return
         found = _words(hierarchy, text) if way == "captions" else _like(hierarchy, text)
     if not len(found):
