@@ -24,7 +24,7 @@ from gram_core.hierarchy.hierarchy import Hierarchy, Ids, Topic
 from gram_core.hierarchy.kept import Arrays, kept
 from gram_core.hierarchy.naming import Named, name_topics, stop_words
 from gram_core.hierarchy.refinement import Bag, Labels, compact, move, refine
-from gram_core.hierarchy.sentences import Rows, embed_sentences, normalised
+from gram_core.hierarchy.sentences import Rows, embed_sentences, embedding_mark, normalised
 from gram_core.hierarchy.topics import (
     BLOCK,
     chosen_sample,
@@ -128,6 +128,7 @@ def cluster(
         centroids=centroids,
         quality=measured,
         corpus_fingerprint=corpus.fingerprint,
+        directions=directions,
     )
     hierarchy = quality.judged(hierarchy, corpus)
     message = f"{len(topics)} topics, {len(hierarchy.usable())} of them usable for tasks"
@@ -154,6 +155,7 @@ class _Work:
         captions = corpus.captions
         self.captions = [captions[pair] for pair in self.pairs]
         self._folder = corpus.feature_folder(backbone) / "clusters"
+        self._embedding = embedding_mark(self.config.sentences)
 
     def reduced(self, sentences: Rows, seed: int | None = None) -> tuple[Ids, Arrays]:
         """Rows of the captions that clusters are found among, and `reduce_captions` of all."""
@@ -187,7 +189,7 @@ class _Work:
         if self.stages != Stages():
             return compute()
         options = {name: getattr(config, name) for name in (*PAIRS, *REDUCTION, *own)}
-        options |= {"pairs_seed": self.config.seed, **more}
+        options |= {"pairs_seed": self.config.seed, "embedding": self._embedding, **more}
         return kept(self._folder, name, options, compute)
 
     def topics(

@@ -18,7 +18,7 @@ from gram_core.events import finish
 from gram_core.hierarchy import quality
 from gram_core.hierarchy.config import ClusterConfig
 from gram_core.hierarchy.descriptions import describe
-from gram_core.hierarchy.domains import Matrix, find_domains, group_pictures, shared_directions
+from gram_core.hierarchy.domains import Matrix, find_domains, group_pictures
 from gram_core.hierarchy.hierarchy import Hierarchy, Ids, Topic
 from gram_core.hierarchy.naming import name_topics
 from gram_core.hierarchy.sentences import Rows, embed_sentences, normalised
@@ -125,7 +125,8 @@ def apply(hierarchy: Hierarchy, edit: Edit, corpus: Corpus, backbone: Backbone) 
     It names its `parent`, and in `edit` what was done: the edit as JSON, `said`, a sentence that
     tells of it, and `named`, the words in use that persons gave. Topics keep their order and are
     numbered anew. The words of all are renewed (Eq. 3); those that the edit does not touch keep
-    all else. Merged and split topics get a name by Eq. 3 where none is given, and new domains.
+    all else. Merged and split topics get a name by Eq. 3 where none is given, and new domains, in
+    the directions in which all were found.
 
     Args:
         corpus: the pairs that were clustered (`hierarchy.open_corpus`).
@@ -148,14 +149,11 @@ def apply(hierarchy: Hierarchy, edit: Edit, corpus: Corpus, backbone: Backbone) 
     ranked = _ranked(captions, config)
     names = _names(drafts, ranked)
     given = {*hierarchy.edit.get("named", ()), _given(edit)}.intersection(names)
-    directions = None
-    if not all(draft.domains for draft in drafts):
-        directions = shared_directions(image, [draft.members for draft in drafts], config)
     topics = []
     for id, (draft, name, words) in enumerate(zip(drafts, names, ranked, strict=True)):
         topic = replace(draft, id=id, word=name, words=words[: config.top_words])
         if draft not in hierarchy.topics:
-            topic = _completed(topic, corpus, image, config, directions)
+            topic = _completed(topic, corpus, image, config, hierarchy.directions)
             if topic.reason is None and name not in given:
                 own = name if name in dict(words) else None
                 topic = replace(topic, reason=unclear(own, words, config.clear_word))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gram_core.corpus import Corpus
 
 Ids = NDArray[np.int64]
+DIRECTIONS = "directions.npy"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class Hierarchy:
         centroids: (L, d) mean sentence embedding of each topic, of length one.
         quality: numbers that tell how well it went.
         corpus_fingerprint: of the corpus' content; empty where that is not known.
+        directions: (e, d) of the image features, in which domains were looked for; None where
+            they were looked for in the features as they are.
         parent: the id of the hierarchy that this one was made of by an edit; empty for none.
         edit: that edit, fit for JSON; empty for none.
     """
@@ -118,6 +121,7 @@ class Hierarchy:
     centroids: NDArray[np.float32]
     quality: dict[str, float] = field(default_factory=dict)
     corpus_fingerprint: str = ""
+    directions: NDArray[np.float32] | None = None
     parent: str = ""
     edit: dict[str, Any] = field(default_factory=dict)
 
@@ -157,7 +161,8 @@ class Hierarchy:
         return result
 
     def save(self, folder: Path) -> None:
-        """Writes hierarchy.json, members.parquet (a row a pair) and centroids.npy."""
+        """Writes hierarchy.json, members.parquet (a row a pair), centroids.npy and, where there are
+        some, directions.npy."""
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -186,6 +191,8 @@ class Hierarchy:
         }
         parquet.write_table(pa.table(columns), folder / "members.parquet")
         np.save(folder / "centroids.npy", self.centroids)
+        if self.directions is not None:
+            np.save(folder / DIRECTIONS, self.directions)
 
     @classmethod
     def load(cls, folder: Path) -> Hierarchy:
@@ -198,6 +205,9 @@ class Hierarchy:
             column = {name: table[name].to_numpy() for name in table.column_names}
             centroids = np.load(folder / "centroids.npy", allow_pickle=False)
             topics = _read_topics(head.pop("topics"), column["topic"], column["domain"])
+            directions = None
+            if (folder / DIRECTIONS).exists():
+                directions = np.load(folder / DIRECTIONS, allow_pickle=False)
             return cls(
                 **head,
                 topics=topics,
@@ -205,6 +215,7 @@ class Hierarchy:
                 kept=column["kept"].astype(bool),
                 position=np.stack([column["x"], column["y"]], axis=1).astype(np.float32),
                 centroids=centroids,
+                directions=directions,
             )
         except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
             raise GramError(

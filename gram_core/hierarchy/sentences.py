@@ -144,8 +144,13 @@ def normalised(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
 
 
+def embedding_mark(sentences: str) -> str:
+    """Differs where the embeddings of that name do: a folder's model may be replaced."""
+    weights = Path(sentences) / "model.safetensors"
+    return f"{sentences} {weights.stat().st_mtime_ns}" if weights.is_file() else f"{sentences} "
+
+
 def _cache_path(corpus: Corpus, sentences: str) -> Path:
-    weights = Path(sentences) / "model.safetensors"  # a folder's model may be replaced
-    mark = f"{weights.stat().st_mtime_ns}" if weights.is_file() else ""
-    key = hashlib.blake2b(f"{sentences} {mark} {len(corpus)}".encode(), digest_size=8).hexdigest()
+    text = f"{embedding_mark(sentences)} {len(corpus)}"
+    key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     return corpus.cache / corpus.fingerprint / f"sentences-{key}.npy"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,14 @@ def hierarchy() -> Hierarchy:
         position=position,
         centroids=np.eye(2, 5, dtype=np.float32),
         quality={"silhouette": 0.5},
+        directions=np.eye(5, 2, dtype=np.float32),
     )
 
 
 def check_equal(one: Hierarchy, other: Hierarchy) -> None:
     for name in ("id", "corpus", "backbone_name", "fingerprint", "config", "quality"):
         assert getattr(one, name) == getattr(other, name)
-    for name in ("similarity", "kept", "position", "centroids"):
+    for name in ("similarity", "kept", "position", "centroids", "directions"):
         a, b = getattr(one, name), getattr(other, name)
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)
@@ -58,6 +60,11 @@ def check_equal(one: Hierarchy, other: Hierarchy) -> None:
 def test_what_was_saved_comes_back(hierarchy: Hierarchy, tmp_path: Path) -> None:
     hierarchy.save(tmp_path / "h")
     check_equal(Hierarchy.load(tmp_path / "h"), hierarchy)
+
+
+def test_one_without_directions_comes_back_too(hierarchy: Hierarchy, tmp_path: Path) -> None:
+    replace(hierarchy, directions=None).save(tmp_path / "h")
+    assert Hierarchy.load(tmp_path / "h").directions is None
 
 
 def test_a_workspace_keeps_it_and_duckdb_counts_it(hierarchy: Hierarchy, tmp_path: Path) -> None:
