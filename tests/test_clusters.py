@@ -17,6 +17,7 @@ from gram_core.backbones import open_backbone
 from gram_core.corpus import open_corpus
 from gram_core.events import Event
 from gram_core.hierarchy import Hierarchy
+from gram_core.hierarchy.export import pairs_csv
 from gram_core.runs import Run
 from gram_core.workspace import Workspace
 from tests.test_pages import ROOT, check, click, opened, picture, texts
@@ -234,7 +235,7 @@ def test_topics_of_some_pairs_are_counted() -> None:
 def test_a_selection_as_csv_has_its_pairs_in_order(tmp_path: Path) -> None:
     corpus = open_corpus(Workspace(tmp_path), "bundled", 60)
     hierarchy = replace(small_hierarchy(), topics=small_hierarchy().topics[:5])
-    data = topics.pairs_csv(hierarchy, corpus, np.array([17, 3, 59])).decode()
+    data = pairs_csv(hierarchy, corpus, np.array([17, 3, 59])).decode()
     rows = list(csv.DictReader(io.StringIO(data)))
     assert [(row["pair"], row["topic"], row["domain"]) for row in rows] == [
         ("17", "boat", "2"), ("3", "anchor", "1"), ("59", "", ""),

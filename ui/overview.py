@@ -161,6 +161,8 @@ def _zoom(hierarchy: str | None = None, box: plots.Box | None = None) -> None:
 
 def pairs(hierarchy: Hierarchy, ids: np.ndarray, how: str) -> None:
     """Some pairs, a page of them at a time, and the way to their topics and to a file."""
+    from gram_core.hierarchy.export import pairs_csv
+
     corpus = resources.corpus(hierarchy)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{count(len(ids), 'pair')}** {how}", width="stretch")
@@ -168,7 +170,7 @@ def pairs(hierarchy: Hierarchy, ids: np.ndarray, how: str) -> None:
             return
         st.download_button(
             "CSV",
-            lambda: topics.pairs_csv(hierarchy, corpus, ids),
+            lambda: pairs_csv(hierarchy, corpus, ids),
             f"{hierarchy.corpus}-pairs.csv",
             "text/csv",
             icon=":material/download:",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -97,19 +95,6 @@ def commonest_topics(
     number = np.bincount(hierarchy.topic_of()[pairs] + 1, minlength=1)[1:]
     order = np.argsort(-number, kind="stable")[:most]
     return [(hierarchy.topics[id], int(number[id])) for id in order if number[id]]
-
-
-def pairs_csv(hierarchy: Hierarchy, corpus: Corpus, pairs: np.ndarray) -> bytes:
-    """A CSV file with a row for each pair: pair, topic, domain, similarity, caption."""
-    topic, domain = hierarchy.topic_of()[pairs], hierarchy.domain_of()[pairs]
-    target = io.StringIO()
-    writer = csv.writer(target)
-    writer.writerow(["pair", "topic", "domain", "similarity", "caption"])
-    for pair, one, part in zip(pairs.tolist(), topic.tolist(), domain.tolist(), strict=True):
-        name, place = (hierarchy.topics[one].word, part + 1) if one >= 0 else ("", "")
-        similarity = f"{hierarchy.similarity[pair]:.4f}"
-        writer.writerow([pair, name, place, similarity, corpus.captions[pair]])
-    return target.getvalue().encode()
 
 
 def task_rows(sampler: TaskSampler, corpus: Corpus) -> list[TaskRow]:

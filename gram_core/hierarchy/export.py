@@ -17,7 +17,7 @@ import numpy as np
 from gram_core.corpus import Corpus
 from gram_core.errors import GramError
 from gram_core.events import Event
-from gram_core.hierarchy.hierarchy import Hierarchy, Topic
+from gram_core.hierarchy.hierarchy import Hierarchy, Ids, Topic
 from gram_core.pictures import opened
 
 if TYPE_CHECKING:
@@ -61,9 +61,7 @@ def write_table(hierarchy: Hierarchy, corpus: Corpus, path: Path) -> None:
     In CSV an apostrophe comes before a text that spreadsheets would take for a formula. Raises
     GramError for another suffix.
     """
-    import pyarrow as pa
-    from pyarrow import compute, parquet
-    from pyarrow import csv as arrow_csv
+    from pyarrow import parquet
 
     kind = path.suffix.lower()
     if kind not in (".parquet", ".csv"):
@@ -72,12 +70,29 @@ def write_table(hierarchy: Hierarchy, corpus: Corpus, path: Path) -> None:
     with _draft(path) as draft:
         if kind == ".parquet":
             parquet.write_table(table, draft)
-            return
-        for place, field in enumerate(table.schema):
-            if pa.types.is_string(field.type):
-                texts = compute.replace_substring_regex(table[place], FORMULA, r"'\1")
-                table = table.set_column(place, field.name, texts)
-        arrow_csv.write_csv(table, draft)
+        else:
+            _write_csv(table, draft)
+
+
+def pairs_csv(hierarchy: Hierarchy, corpus: Corpus, pairs: Ids) -> bytes:
+    """Some pairs, in their order, as `write_table` writes CSV."""
+    import pyarrow as pa
+
+    target = pa.BufferOutputStream()
+    _write_csv(pairs_table(hierarchy, corpus).take(pairs), target)
+    return bytes(target.getvalue())
+
+
+def _write_csv(table: pyarrow.Table, target: Any) -> None:
+    import pyarrow as pa
+    from pyarrow import compute
+    from pyarrow import csv as arrow_csv
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            texts = compute.replace_substring_regex(table[place], FORMULA, r"'\1")
+            table = table.set_column(place, field.name, texts)
+    arrow_csv.write_csv(table, target)
 
 
 def write_folders(hierarchy: Hierarchy, corpus: Corpus, folder: Path) -> Iterator[Event]:
