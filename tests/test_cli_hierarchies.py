@@ -12,7 +12,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from gram_core.backbones import Backbone
-from gram_core.cli import main
+from gram_core.cli import build_parser, main
 from gram_core.corpus import open_corpus
 from gram_core.hierarchy import Hierarchy
 from gram_core.workspace import Workspace
@@ -68,6 +68,7 @@ def test_edits_are_told_and_taken_back(call: Call, tmp_path: Path) -> None:
         (["rename", "whale", "fish"], "no topic 'whale'"),
         (["rename", "dog", "Cats"], "name of topic 1"),
         (["move", "dog", "4", "--to", "cat"], "no visual domain 4: it has 3"),
+        (["drop", "\u00b2"], "no topic"),  # a digit, and no number
         (["drop", "8"], "they are 0 (dog) to 7 (bridge)"),
         (["undo"], "nothing to undo"),
     ],
@@ -114,3 +115,11 @@ def test_exports_in_every_form(call: Call, tmp_path: Path) -> None:
     assert open_corpus(workspace, "again").captions == open_corpus(workspace, "farm").captions
     refused = call("hierarchies", "export", "farm", "--as", "csv", "--to", "a.txt", status=2)
     assert "'a.txt'" in refused
+
+
+def test_common_options_may_come_before_or_after_the_correction() -> None:
+    before = build_parser().parse_args(["edit", "--workspace", "w", "--json", "farm", "undo"])
+    after = build_parser().parse_args(["edit", "farm", "undo", "--workspace", "w", "--json"])
+    assert vars(before) == vars(after)
+    assert (before.workspace, before.json) == ("w", True)
+    assert build_parser().parse_args(["edit", "farm", "undo"]).workspace is None

@@ -38,32 +38,31 @@ def register(verbs: Any, common: argparse.ArgumentParser) -> None:
     verb.add_argument("--to", type=Path, help="export: where to (default: ID and an ending)")
     verb.set_defaults(handle=_handle, usage=verb)
 
-    verb = verbs.add_parser("edit", help="correct a hierarchy: makes a new one")
+    verb = verbs.add_parser("edit", parents=[common], help="correct a hierarchy: makes a new one")
     verb.add_argument("hierarchy", metavar="HIERARCHY", help=WHICH)
+    late = argparse.ArgumentParser(add_help=False)  # the common options may also come last
+    late.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
+    late.add_argument("--workspace", metavar="DIR", default=argparse.SUPPRESS)
     kinds = verb.add_subparsers(title="corrections", dest="kind", required=True)
     topic = {"metavar": "TOPIC", "help": "its number or its word"}
-    kind = kinds.add_parser("rename", parents=[common], help="call a topic by another word")
+    kind = kinds.add_parser("rename", parents=[late], help="call a topic by another word")
     kind.add_argument("topic", **topic)
     kind.add_argument("word")
-    kind = kinds.add_parser("merge", parents=[common], help="make several topics one")
+    kind = kinds.add_parser("merge", parents=[late], help="make several topics one")
     kind.add_argument("topics", nargs="+", **topic)
     kind.add_argument("--word", help="its name (default: by its words)")
-    kind = kinds.add_parser(
-        "split", parents=[common], help="make one topic several, by its captions"
-    )
+    kind = kinds.add_parser("split", parents=[late], help="make one topic several, by its captions")
     kind.add_argument("topic", **topic)
     kind.add_argument("--parts", type=int, default=2)
-    kind = kinds.add_parser("drop", parents=[common], help="leave the pairs of a topic in none")
+    kind = kinds.add_parser("drop", parents=[late], help="leave the pairs of a topic in none")
     kind.add_argument("topic", **topic)
     kind = kinds.add_parser(
-        "move", parents=[common], help="make a visual domain one of another topic"
+        "move", parents=[late], help="make a visual domain one of another topic"
     )
     kind.add_argument("topic", **topic)
     kind.add_argument("domain", type=int, help="its number, from 1")
     kind.add_argument("--to", required=True, metavar="TOPIC")
-    kinds.add_parser(
-        "undo", parents=[common], help="go back to what was before the last correction"
-    )
+    kinds.add_parser("undo", parents=[late], help="go back to what was before the last correction")
     verb.set_defaults(handle=_edit)
 
     verb = verbs.add_parser(
@@ -107,7 +106,7 @@ def find_topic(hierarchy: Hierarchy, name: str) -> int:
     """The number of a topic that is named by it or by its word. Raises GramError for none."""
     from gram_core.names import compared
 
-    if name.isdigit():
+    if name.isdecimal():
         return int(name)
     for topic in hierarchy.topics:
         if compared(topic.word) == compared(name):

@@ -175,7 +175,7 @@ def undo(hierarchy: Hierarchy, workspace: Workspace) -> Hierarchy:
     """The hierarchy before its last edit, under a new id; nothing is stored.
 
     It names the parent that it had, so that undoing again leads further back, and in `edit` the
-    one that was undone. Raises GramError where there is no parent, or it was deleted.
+    one undone and what `stands`. Raises GramError where there is no parent, or it was deleted.
     """
     if not hierarchy.parent:
         raise GramError(f"There is nothing to undo: {hierarchy.id!r} came from clustering.")
@@ -185,12 +185,8 @@ def undo(hierarchy: Hierarchy, workspace: Workspace) -> Hierarchy:
             "cannot be undone."
         )
     before = Hierarchy.open(workspace, hierarchy.parent)
-    told = {
-        "kind": "undo",
-        "of": hierarchy.id,
-        "said": f"took back: {hierarchy.edit.get('said', 'the last edit')}",
-        "named": before.edit.get("named", []),
-    }
+    told = {"kind": "undo", "of": hierarchy.id, "named": before.edit.get("named", [])}
+    told |= {"said": f"took back: {_stands(hierarchy.edit)}", "stands": _stands(before.edit)}
     return replace(before, id=new_id(before.corpus), edit=told)
 
 
@@ -200,10 +196,14 @@ def history(hierarchy: Hierarchy, workspace: Workspace) -> list[Step]:
     id = hierarchy.id
     while id and (not steps or workspace.exists("hierarchies", id)):
         artefact = workspace.get("hierarchies", id)
-        said = artefact.about.get("edit", {}).get("said", "clustered")
-        steps.append(Step(id, said, artefact.created))
+        steps.append(Step(id, _stands(artefact.about.get("edit", {})), artefact.created))
         id = artefact.about.get("parent", "")
     return steps[::-1]
+
+
+def _stands(edit: dict[str, Any]) -> str:
+    """The last thing done to a hierarchy that was not taken back, as a sentence."""
+    return str(edit.get("stands") or edit.get("said", "clustered"))
 
 
 def _check(hierarchy: Hierarchy, corpus: Corpus, backbone: Backbone) -> None:

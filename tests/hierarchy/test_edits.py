@@ -241,7 +241,11 @@ def test_undo_leads_back_step_by_step(
     once = undo(second, workspace)
     assert words(once) == words(first)
     assert once.id not in (first.id, second.id)
+    once.store(workspace)
+    told = [step.said for step in history(once, workspace)]
+    assert told == ["clustered", "renamed dog to hound"], "what stands, not what was taken back"
     twice = undo(once, workspace)
+    assert twice.edit["said"] == "took back: renamed dog to hound"
     assert words(twice) == list(THINGS)
     with pytest.raises(GramError, match="nothing to undo"):
         undo(twice, workspace)
