@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from gram_core.hierarchy.config import ClusterConfig
@@ -19,8 +20,13 @@ def stop_words(config: ClusterConfig) -> frozenset[str]:
 def name_topics(captions: Sequence[Sequence[str]], config: ClusterConfig) -> list[Named]:
     """For each topic, given as its captions, a word of its own and all its words, best first.
 
-    Of equal words the one that comes first in the captions comes first.
+    Of words that score the same (with two topics all that one has alone do) the most frequent
+    comes first, then the one that occurs first in the captions.
     """
     texts = [[word for text in topic for word in terms(text, config.phrases)] for topic in captions]
-    ranked = ranked_words(tf_idf(texts), stop_words(config))
+    scores = [
+        {word: score[word] for word, _ in Counter(text).most_common()}
+        for text, score in zip(texts, tf_idf(texts), strict=True)
+    ]
+    ranked = ranked_words(scores, stop_words(config))
     return list(zip(choose_words(ranked), ranked, strict=True))

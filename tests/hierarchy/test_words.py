@@ -6,7 +6,8 @@ from math import log
 
 import pytest
 
-from gram_core.hierarchy import tf_idf
+from gram_core.hierarchy import ClusterConfig, tf_idf
+from gram_core.hierarchy.naming import name_topics
 from gram_core.hierarchy.words import choose_words, ranked_words, tokens, unclear
 
 
@@ -63,3 +64,11 @@ def test_a_word_that_is_rare_in_its_topic_does_not_tell_what_it_is() -> None:
     assert unclear(None, [], 0.5) == "no word of its own"
     assert unclear("dog", [("dog", 0.0)], 0.5) is None
     assert unclear("dog", [("dog", -0.1)], 0.5) is None
+
+
+def test_two_topics_are_named_by_their_most_frequent_words() -> None:
+    """By Eq. 3 each word that one of two topics has alone scores log(2 / 2): nothing."""
+    captions = [["a red car", "a fast car", "a car"], ["an old tree", "a tree", "the tree"]]
+    named = name_topics(captions, ClusterConfig())
+    assert [word for word, _ in named] == ["car", "tree"]
+    assert named[0][1][0] == ("car", 0.0)
