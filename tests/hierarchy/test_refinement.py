@@ -95,3 +95,8 @@ def test_phrases_are_words_too() -> None:
 def test_captions_of_stop_words_alone_are_left_as_they_are() -> None:
     empty = Bag(["a", "the a"], {"a", "the"})
     assert refine(labels(0, 1), empty, 5, 1).tolist() == [0, 1]
+
+
+def test_words_that_say_nothing_bring_no_clusters_together() -> None:
+    """What all clusters say scores below zero, and is no reason."""
+    assert merge_by_word(labels(0, 1), Bag(["a boat"] * 2, {"a"})).tolist() == [0, 1]

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from gram_core.errors import GramError
@@ -146,3 +147,14 @@ def test_cuml_is_taken_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) ->
 def test_cuml_that_is_not_there_is_refused() -> None:
     with pytest.raises(GramError, match='engine is "cuml", which is not installed here'):
         make_clusterer("cuml", 5, 5)
+
+
+@pytest.mark.slow
+def test_the_map_parts_topics_that_sentences_do_not() -> None:
+    rows = Rows(np.random.default_rng(0).normal(size=(120, 16)).astype(np.float32))
+    every = np.arange(120)
+    stage = reduce_captions(rows, every, CONFIG, PCA(5))
+    places = draw_map(rows, every % 2, every, stage, CONFIG)
+    assert silhouette_score(places, every % 2) > 0.3
+    alone = draw_map(rows, np.full(120, -1), every, stage, CONFIG)
+    assert silhouette_score(alone, every % 2) < 0.1
