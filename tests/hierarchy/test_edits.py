@@ -152,6 +152,8 @@ def test_merge_takes_the_place_of_the_largest(
     assert len(after.topics[2].descriptions) == len(after.topics[2].domains) >= 2
     assert after.topics[2].silhouette is not None
     assert apply(hierarchy, Merge((3, 2), "guitars"), corpus, reader).topics[2].word == "guitars"
+    far = apply(hierarchy, Merge((2, 5), "both"), corpus, reader)
+    assert words(far) == ["dog", "car", "guitar", "teapot", "both"]
 
 
 def test_split_undoes_a_merge(hierarchy: Hierarchy, corpus: Corpus, reader: Any) -> None:
