@@ -125,16 +125,3 @@ def test_equal_pictures_teach_nothing() -> None:
     features[:] = features[0]
     assert shared_directions(features, topics, ClusterConfig()) is None
     assert shared_directions(features, topics, ClusterConfig(directions=None)) is None
-
-
-def test_what_a_topic_shares_does_not_move_its_domains() -> None:
-    features, topics, _ = looks(12, 60, 0.6)
-    config = ClusterConfig(domains=3, min_domain_size=5, directions=2)
-    directions = shared_directions(features, topics, config)
-    assert directions is not None
-    shared = directions @ np.array([2.0, -1.0], dtype=np.float32)
-    shared *= 30 / np.linalg.norm(shared)
-    for ids in topics[:3]:
-        found = find_domains(features[ids], config, directions).domains
-        moved = find_domains(features[ids] + shared, config, directions).domains
-        assert [rows.tolist() for rows in moved] == [rows.tolist() for rows in found]
