@@ -107,13 +107,13 @@ def edit_to_json(edit: Edit) -> dict[str, Any]:
 
 def edit_from_json(values: dict[str, Any]) -> Edit:
     """The edit that `edit_to_json` wrote, also where more was added to it."""
-    kind = KINDS.get(values.get("kind", ""))
+    kind = KINDS.get(str(values.get("kind", "")))
     if kind is None:
         raise GramError(f"{values.get('kind')!r} is no edit; there are {', '.join(KINDS)}")
     found = {field.name: values[field.name] for field in fields(kind) if field.name in values}
-    if "topics" in found:
-        found["topics"] = tuple(found["topics"])
     try:
+        if "topics" in found:
+            found["topics"] = tuple(found["topics"])
         return kind(**found)
     except TypeError as error:
         raise GramError(f"{values} is no whole edit: {error}") from None
@@ -148,7 +148,8 @@ def apply(hierarchy: Hierarchy, edit: Edit, corpus: Corpus, backbone: Backbone) 
     centroids, captions = _central_first(drafts, sentences, corpus.captions)
     ranked = _ranked(captions, config)
     names = _names(drafts, ranked)
-    given = {*hierarchy.edit.get("named", ()), _given(edit)}.intersection(names)
+    kept = {draft.word for draft in drafts}  # a word that Eq. 3 finds again is nobody's choice
+    given = kept.intersection({*hierarchy.edit.get("named", ()), _given(edit)})
     topics = []
     for id, (draft, name, words) in enumerate(zip(drafts, names, ranked, strict=True)):
         topic = replace(draft, id=id, word=name, words=words[: config.top_words])
@@ -330,8 +331,8 @@ def _divided(topic: Topic, parts: int, sentences: Rows, config: ClusterConfig) -
     found = [topic.members[labels == label] for label in np.unique(labels)]
     if len(found) < parts:
         raise GramError(
-            f"The captions of {topic.word} are too much alike for {parts} parts: there are "
-            f"{len(found)} kinds of them."
+            f"The captions of {topic.word} are too much alike for {parts} parts: they can "
+            f"be told apart into {len(found)}."
         )
     return sorted(found, key=lambda members: (-len(members), members[0]))
 
@@ -385,7 +386,7 @@ def _said(before: Hierarchy, edit: Edit, after: Hierarchy) -> str:
         return f"renamed {word[edit.topic]} to {after.topics[edit.topic].word}"
     if isinstance(edit, Merge):
         named = f" as {_given(edit)}" if edit.word else ""
-        return f"merged {_listed([word[id] for id in edit.topics])}{named}"
+        return f"merged {_listed([word[id] for id in dict.fromkeys(edit.topics)])}{named}"
     if isinstance(edit, Split):
         parts = after.topics[edit.topic : edit.topic + edit.parts]
         return f"split {word[edit.topic]} into {_listed([part.word for part in parts])}"

@@ -16,6 +16,7 @@ from gram_core.hierarchy.words import terms, word_scores
 from gram_core.names import forms
 
 Labels = NDArray[np.int64]
+BLOCK = 8192  # captions that are compared with all topics at once
 LONG_ENOUGH = 2  # letters of a word that may name a topic
 
 
@@ -69,8 +70,12 @@ def move(labels: Labels, bag: Bag, only: NDArray[np.bool_] | None = None) -> Lab
     """(n,) the labels after each caption, or `only` some, moved to the topic of its words."""
     if labels.max() < 0:
         return labels
-    fit = np.asarray(bag.counts @ bag.scores(labels).T)
-    best, height = fit.argmax(axis=1), fit.max(axis=1)
+    scores = bag.scores(labels).T
+    best, height = np.empty_like(labels), np.empty(len(labels))
+    for start in range(0, len(labels), BLOCK):
+        rows = slice(start, start + BLOCK)
+        fit = np.asarray(bag.counts[rows] @ scores)
+        best[rows], height[rows] = fit.argmax(axis=1), fit.max(axis=1)
     moving = height > 0
     if only is not None:
         moving &= only

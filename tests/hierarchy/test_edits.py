@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gram_core.corpus import Corpus
+from gram_core.corpus import Corpus, open_corpus
 from gram_core.errors import GramError
 from gram_core.hierarchy import ClusterConfig, Hierarchy, Topic
 from gram_core.hierarchy.edits import (
@@ -32,6 +32,7 @@ from gram_core.hierarchy.edits import (
 from gram_core.meta import TaskConfig, TaskSampler
 from gram_core.workspace import Workspace
 from tests.hierarchy.conftest import EACH, THINGS
+from tests.hierarchy.test_hierarchy import check_equal
 
 EDITS: tuple[Edit, ...] = (
     Rename(0, "hound"), Merge((1, 3)), Merge((1, 3), "things"), Split(2), Drop(5), Move(0, 1, 4),
@@ -122,6 +123,34 @@ def test_what_holds_after_every_edit(
     assert sampler.sample().support.shape[1] == 3
 
 
+@pytest.mark.parametrize(
+    ("edit", "touched"),
+    [*zip(EDITS, ({0}, {1, 3}, {1, 3}, {2}, {5}, {0, 4}), strict=True)],
+    ids=lambda value: type(value).__name__,
+)
+def test_all_that_an_edit_does_not_name_stays(
+    edit: Edit,
+    touched: set[int],
+    hierarchy: Hierarchy,
+    corpus: Corpus,
+    reader: Any,
+    workspace: Workspace,
+) -> None:
+    stored = [artefact.id for artefact in workspace.list("hierarchies")]
+    after = apply(hierarchy, edit, corpus, reader)
+    assert [artefact.id for artefact in workspace.list("hierarchies")] == stored
+    assert words(hierarchy) == list(THINGS), "the one before is not changed"
+    others = [topic for topic in hierarchy.topics if topic.id not in touched]
+    same = [topic for topic in after.topics if any(topic.members is old.members for old in others)]
+    assert [topic.word for topic in same] == [topic.word for topic in others]
+    for topic, old in zip(same, others, strict=True):
+        assert topic.domains is old.domains
+        assert (topic.reason, topic.descriptions) == (old.reason, old.descriptions)
+    # of the pairs of topics that it names, only those of a dropped one are lost
+    lost = (hierarchy.topic_of() >= 0) & (after.topic_of() < 0)
+    assert lost.sum() == (EACH if isinstance(edit, Drop) else 0)
+
+
 def test_rename_stays_a_persons_choice(hierarchy: Hierarchy, corpus: Corpus, reader: Any) -> None:
     other = "its best word, dog, names another topic"
     unclear = replace(hierarchy.topics[0], reason=other)
@@ -139,6 +168,27 @@ def test_rename_stays_a_persons_choice(hierarchy: Hierarchy, corpus: Corpus, rea
     # a name does not make a second domain
     single = apply(hierarchy, Rename(1, "vehicle"), corpus, reader)
     assert single.topics[1].reason == hierarchy.topics[1].reason
+
+
+def test_a_given_name_outlasts_a_merge_of_others(
+    hierarchy: Hierarchy, corpus: Corpus, reader: Any
+) -> None:
+    named = apply(hierarchy, Rename(5, "fort"), corpus, reader)
+    merged = apply(named, Merge((0, 3), "both"), corpus, reader)
+    assert words(merged) == ["both", "car", "tree", "teapot", "fort"]
+    assert merged.edit["said"] == "merged dog and guitar as both"
+    assert merged.edit["named"] == ["both", "fort"]
+    dropped = apply(merged, Drop(0), corpus, reader)
+    assert dropped.edit["named"] == ["fort"], "a name goes with its topic"
+
+
+def test_a_merged_topic_is_divided_anew(hierarchy: Hierarchy, corpus: Corpus, reader: Any) -> None:
+    merged = apply(hierarchy, Merge((1, 3)), corpus, reader).topics[1]
+    joined = np.concatenate([hierarchy.topics[row].members for row in (1, 3)])
+    np.testing.assert_array_equal(merged.members, np.sort(joined))
+    # the car had one domain before
+    seen = [set(part % (2 * len(THINGS))) for part in merged.domains]
+    assert sorted(map(sorted, seen)) == [[1], [3], [7], [9]], "a thing in a light each"
 
 
 def test_merge_takes_the_place_of_the_largest(
@@ -163,6 +213,19 @@ def test_split_undoes_a_merge(hierarchy: Hierarchy, corpus: Corpus, reader: Any)
     np.testing.assert_array_equal(parts.topics[2].members, hierarchy.topics[3].members)
     np.testing.assert_array_equal(parts.topics[3].members, hierarchy.topics[2].members)
     assert parts.edit["said"] == f"split {merged.topics[2].word} into guitar and tree"
+
+
+def test_parts_that_say_the_same_need_a_name(
+    hierarchy: Hierarchy, corpus: Corpus, reader: Any
+) -> None:
+    parts = apply(hierarchy, Split(0), corpus, reader)
+    reasons = [topic.reason for topic in parts.topics[:2]]
+    assert reasons == [None, "its best word, dog, names another topic"]
+    named = apply(parts, Rename(1, "puppy"), corpus, reader)
+    assert named.topics[1].reason is None
+    by_words = replace(hierarchy, config=hierarchy.config | {"sentences": "tf-idf"})
+    with pytest.raises(GramError, match="too much alike for 2 parts"):
+        apply(by_words, Split(0), corpus, reader)
 
 
 def test_move_carries_the_domain_over(hierarchy: Hierarchy, corpus: Corpus, reader: Any) -> None:
@@ -209,6 +272,10 @@ def test_topics_of_equal_captions(hierarchy: Hierarchy, corpus: Corpus, reader: 
         (Move(1, 0, 0), "merge car and dog"),
         (Move(0, 0, 0), "in dog already"),
         (Merge((0, 1, 2, 3, 4, 5)), "One topic would be left"),
+        (Rename(-1, "hound"), "no topic -1"),
+        (Merge((0, 6)), "no topic 6"),
+        (Move(0, 0, 6), "no topic 6"),
+        (Move(0, -1, 1), "no visual domain 0: it has 2"),
     ],
 )
 def test_refusals(
@@ -216,6 +283,15 @@ def test_refusals(
 ) -> None:
     with pytest.raises(GramError, match=reason):
         apply(hierarchy, edit, corpus, reader)
+
+
+@pytest.mark.parametrize("edit", [Drop(0), Merge((0, 1))])
+def test_two_topics_are_the_fewest(
+    edit: Edit, hierarchy: Hierarchy, corpus: Corpus, reader: Any
+) -> None:
+    two = replace(hierarchy, topics=hierarchy.topics[:2], centroids=hierarchy.centroids[:2])
+    with pytest.raises(GramError, match="One topic would be left"):
+        apply(two, edit, corpus, reader)
 
 
 def test_other_features_or_pairs_are_refused(
@@ -226,6 +302,32 @@ def test_other_features_or_pairs_are_refused(
         apply(hierarchy, Drop(0), corpus, other)
     with pytest.raises(GramError, match="not what was clustered"):
         apply(replace(hierarchy, corpus_fingerprint="f"), Drop(0), corpus, reader)
+
+
+def test_fewer_pairs_are_refused(hierarchy: Hierarchy, workspace: Workspace, reader: Any) -> None:
+    fewer = open_corpus(workspace, "things", 100)
+    with pytest.raises(GramError, match="not what was clustered"):
+        apply(replace(hierarchy, corpus_fingerprint=""), Drop(0), fewer, reader)
+
+
+def test_undo_brings_back_all_of_the_parent(
+    hierarchy: Hierarchy, corpus: Corpus, reader: Any, tmp_path: Path
+) -> None:
+    workspace = Workspace(tmp_path)
+    hierarchy = replace(hierarchy, directions=np.eye(48, 6, dtype=np.float32))
+    first = apply(hierarchy, Split(2), corpus, reader)
+    second = apply(first, Move(0, 1, 5), corpus, reader)
+    for each in (hierarchy, first, second):
+        each.store(workspace)
+    now = second
+    for before in (first, hierarchy):
+        once = undo(now, workspace)
+        assert not workspace.exists("hierarchies", once.id)
+        assert (once.edit["of"], once.parent) == (now.id, before.parent)
+        check_equal(replace(once, id=before.id), before)
+        TaskSampler(once, TaskConfig(ways=2, unseen_ways=2, shots=3, queries=3), 0).sample()
+        once.store(workspace)
+        now = once
 
 
 def test_undo_leads_back_step_by_step(
