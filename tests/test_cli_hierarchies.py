@@ -123,3 +123,9 @@ def test_common_options_may_come_before_or_after_the_correction() -> None:
     assert vars(before) == vars(after)
     assert (before.workspace, before.json) == ("w", True)
     assert build_parser().parse_args(["edit", "farm", "undo"]).workspace is None
+
+
+def test_settings_may_come_in_several_pieces() -> None:
+    words = ["cluster", "farm", "--set", "drop=0", "--set", "components=3", "seed=1"]
+    assert build_parser().parse_args(words).settings == ["drop=0", "components=3", "seed=1"]
+    assert build_parser().parse_args(words[:2]).settings == []

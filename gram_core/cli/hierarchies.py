@@ -27,7 +27,7 @@ def register(verbs: Any, common: argparse.ArgumentParser) -> None:
         help="the hierarchies of the workspace: list, show, history, delete, export",
     )
     verb.add_argument("action", nargs="?", default="list", choices=list(ACTIONS))
-    verb.add_argument("id", nargs="?", metavar="HIERARCHY", help=f"{WHICH} (for all but list)")
+    verb.add_argument("id", nargs="?", metavar="HIERARCHY", help=f"{WHICH}; to delete: its id")
     verb.add_argument(
         "--as",
         choices=FORMS,
@@ -106,11 +106,11 @@ def find_topic(hierarchy: Hierarchy, name: str) -> int:
     """The number of a topic that is named by it or by its word. Raises GramError for none."""
     from gram_core.names import compared
 
-    if name.isdecimal():
-        return int(name)
     for topic in hierarchy.topics:
         if compared(topic.word) == compared(name):
             return topic.id
+    if name.isdecimal():
+        return int(name)
     like = ", ".join(topic.word for topic in hierarchy.search(name)[:5])
     raise GramError(
         f"There is no topic {name!r} in {hierarchy.id}"

@@ -108,7 +108,15 @@ def add_method_options(verb: argparse.ArgumentParser) -> None:
 
 def add_pairs(verb: argparse.ArgumentParser, option: str, into: str, words: str) -> None:
     """Adds an option that takes KEY=VALUE, once or several times."""
-    verb.add_argument(option, nargs="+", default=[], metavar="KEY=VALUE", dest=into, help=words)
+    verb.add_argument(
+        option,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        dest=into,
+        help=words,
+    )
 
 
 def chosen_method(name: str, options: argparse.Namespace) -> Method:

@@ -155,7 +155,8 @@ class _Work:
         captions = corpus.captions
         self.captions = [captions[pair] for pair in self.pairs]
         self._folder = corpus.feature_folder(backbone) / "clusters"
-        self._embedding = embedding_mark(self.config.sentences)
+        mark = f"{embedding_mark(self.config.sentences)} {self.image.dtype}"
+        self._rows = f"{mark} {hashlib.blake2b(self.pairs.tobytes(), digest_size=8).hexdigest()}"
 
     def reduced(self, sentences: Rows, seed: int | None = None) -> tuple[Ids, Arrays]:
         """Rows of the captions that clusters are found among, and `reduce_captions` of all."""
@@ -189,7 +190,7 @@ class _Work:
         if self.stages != Stages():
             return compute()
         options = {name: getattr(config, name) for name in (*PAIRS, *REDUCTION, *own)}
-        options |= {"pairs_seed": self.config.seed, "embedding": self._embedding, **more}
+        options |= {"rows": self._rows, **more}
         return kept(self._folder, name, options, compute)
 
     def topics(

@@ -110,7 +110,10 @@ def shared_directions(
                 for topic, rows in enumerate(seen)
             ]
             model = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE)
-            model.fit(together, np.concatenate(labels))
+            try:
+                model.fit(together, np.concatenate(labels))
+            except np.linalg.LinAlgError:  # groups of equal pictures, that do not vary within
+                return None
             directions = model.scalings_[:, : config.directions].astype(np.float32)
             seen = [normalised(rows @ directions) for rows in pictures]
     return directions

@@ -155,7 +155,7 @@ def apply(hierarchy: Hierarchy, edit: Edit, corpus: Corpus, backbone: Backbone) 
         topic = replace(draft, id=id, word=name, words=words[: config.top_words])
         if draft not in hierarchy.topics:
             topic = _completed(topic, corpus, image, config, hierarchy.directions)
-            if topic.reason is None and name not in given:
+            if topic.reason is None and name not in given and config.topics == "clusters":
                 own = name if name in dict(words) else None
                 topic = replace(topic, reason=unclear(own, words, config.clear_word))
         topics.append(topic)

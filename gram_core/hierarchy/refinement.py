@@ -36,8 +36,11 @@ class Bag:
         from sklearn.feature_extraction.text import CountVectorizer
 
         counter = CountVectorizer(analyzer=lambda text: terms(text, phrases))
-        counts = csr_matrix(counter.fit_transform(captions))
-        words = counter.get_feature_names_out()
+        try:
+            counts = csr_matrix(counter.fit_transform(captions))
+            words = counter.get_feature_names_out()
+        except ValueError:  # no caption has a word
+            counts, words = csr_matrix((len(captions), 0)), np.array([], dtype=object)
         stop = frozenset(stop_words)
         naming = [row for row, w in enumerate(words) if w not in stop and len(w) >= LONG_ENOUGH]
         self.words: list[str] = words[naming].tolist()

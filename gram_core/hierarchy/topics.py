@@ -74,7 +74,8 @@ def find_clusters(
 ) -> NDArray[np.int64]:
     """(n,) the cluster of each caption, -1 for none: found in the sample by HDBSCAN, unless
     another clusterer is given; for the others predicted from it."""
-    clusterer = clusterer or make_clusterer(config.engine, config.cluster_size or 5, config.density)
+    density = min(config.density, len(sample) - 1)
+    clusterer = clusterer or make_clusterer(config.engine, config.cluster_size or 5, density)
     labels = np.full(len(reduced), -1, dtype=np.int64)
     with _steady():
         labels[sample] = clusterer.fit_predict(reduced[sample])

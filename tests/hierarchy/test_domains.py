@@ -125,3 +125,8 @@ def test_equal_pictures_teach_nothing() -> None:
     features[:] = features[0]
     assert shared_directions(features, topics, ClusterConfig()) is None
     assert shared_directions(features, topics, ClusterConfig(directions=None)) is None
+
+
+def test_pictures_that_do_not_vary_within_groups_teach_nothing() -> None:
+    rows = np.eye(64, dtype=np.float32)[np.random.default_rng(0).integers(0, 5, 200)]
+    assert shared_directions(rows, [np.arange(100), np.arange(100, 200)], ClusterConfig()) is None

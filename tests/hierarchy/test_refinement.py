@@ -100,3 +100,9 @@ def test_captions_of_stop_words_alone_are_left_as_they_are() -> None:
 def test_words_that_say_nothing_bring_no_clusters_together() -> None:
     """What all clusters say scores below zero, and is no reason."""
     assert merge_by_word(labels(0, 1), Bag(["a boat"] * 2, {"a"})).tolist() == [0, 1]
+
+
+def test_captions_without_a_word_are_left_as_they_are() -> None:
+    numbers = Bag(["1", "2", "3"], ())
+    assert numbers.words == []
+    assert refine(labels(0, 0, 1), numbers, 5, 1).tolist() == [0, 0, 1]
