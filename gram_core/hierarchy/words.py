@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import cache
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def grammar_words() -> frozenset[str]:
 
 def tokens(text: str) -> list[str]:
     """The words of a text: runs of letters, in lower case; numbers and punctuation part them."""
-    return re.findall(r"[^\W\d_]+", text.lower())
+    return re.findall(r"[^\W\d_]+", normalize("NFC", text).lower())
 
 
 def terms(text: str, phrases: int = 1) -> list[str]:

@@ -72,3 +72,7 @@ def test_two_topics_are_named_by_their_most_frequent_words() -> None:
     named = name_topics(captions, ClusterConfig())
     assert [word for word, _ in named] == ["car", "tree"]
     assert named[0][1][0] == ("car", 0.0)
+
+
+def test_accents_that_stand_alone_do_not_cut_a_word() -> None:
+    assert tokens("Zu\u0308rich am Abend") == ["zürich", "am", "abend"]
