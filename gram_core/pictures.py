@@ -5,6 +5,8 @@ Corpora and classifiers read pictures through this module, so that both see the 
 
 from __future__ import annotations
 
+import base64
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageOps
 
+SMALL_FILE = 12_000  # bytes of a picture that is not made smaller to be shown
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 
 
@@ -50,6 +53,31 @@ def plain(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+
+def data_uri(data: bytes, side: int | None = None) -> str:
+    """An encoded picture as a data URI; with `side` made smaller where one of its sides is longer
+    than that, or its file is large for what it shows."""
+    if side is not None:
+        data = _shrunk(data, side)
+    if data.startswith(b"\x89PNG"):
+        kind = "png"
+    elif data[8:12] == b"WEBP":
+        kind = "webp"
+    else:
+        kind = "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _shrunk(data: bytes, side: int) -> bytes:
+    with Image.open(io.BytesIO(data)) as image:
+        if max(image.size) <= side and len(data) < SMALL_FILE:
+            return data
+        small = image.convert("RGB")
+    small.thumbnail((side, side))
+    target = io.BytesIO()
+    small.save(target, "WEBP", quality=75, method=2)
+    return target.getvalue()
 
 
 def _transparent(image: Image.Image) -> bool:

@@ -251,7 +251,7 @@ def test_every_export_makes_its_file(space: Workspace, tmp_path: Path, kind: str
     if kind == "folders":
         with zipfile.ZipFile(path) as made:
             assert sum(name.endswith((".webp", ".png", ".jpg")) for name in made.namelist()) == 160
-            assert "captions.csv" in made.namelist()
+            assert "captions.jsonl" in made.namelist()
     elif kind == "csv":
         assert len(list(csv.DictReader(path.open(encoding="utf-8")))) == 160
     else:

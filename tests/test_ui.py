@@ -12,10 +12,11 @@ from PIL import Image
 
 from gram_core.errors import GramError
 from gram_core.jobs import JOBS
+from gram_core.pictures import data_uri
 from gram_core.runs import Run
 from gram_core.workspace import Workspace
 from ui.draft import Draft, hold_out
-from ui.pictures import Picture, data_uri, read_picture
+from ui.pictures import Picture, read_picture
 from ui.words import count, duration, escaped
 from ui.work import race_work, start_race
 

@@ -6,8 +6,9 @@ import math
 from base64 import b64encode
 from html import escape
 
+from gram_core.pictures import data_uri
 from gram_core.plots import GRAM, RAW, ZERO_SHOT, oklch
-from ui.pictures import Picture, data_uri
+from ui.pictures import Picture
 
 WIDTH, HEIGHT = 210, 152
 INK = "#7A838E"

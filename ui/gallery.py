@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from ui.pictures import data_uri
+from gram_core.pictures import data_uri
 
 Shown = Sequence[tuple[bytes, str]]
 """Encoded pictures, each with the words that appear on hover."""

@@ -31,7 +31,8 @@ STYLES: dict[plots.Style, str] = {
 WITH_PICTURES = 50_000
 """Kept pairs up to which the map begins with pictures, of a sample of them."""
 HEIGHT, COLUMN = 480, 420
-DRAWN: dict[plots.Style, int] = {"pictures": 2_500, "points": 20_000, "density": 10**9}
+DRAWN = 2_500
+"""Pictures on the map: each of them is sent to the browser."""
 HELP: dict[plots.Style, str] = {
     "pictures": "Rest on a point to see its picture.",
     "points": "Rest on a point to read its caption.",
@@ -127,7 +128,8 @@ def _map(hierarchy: Hierarchy) -> np.ndarray | None:
     )
     where, box = st.session_state.get("map-box", (None, None))
     box = box if where == hierarchy.id else None
-    drawn = resources.map_of(hierarchy, style, box, DRAWN[style], HEIGHT)
+    most = DRAWN if style == "pictures" else None
+    drawn = resources.map_of(hierarchy, style, box, most, HEIGHT)
     key = f"map-{abs(hash((hierarchy.id, style, box)))}"
     with st.container(key="map"):
         event: Any

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from dataclasses import dataclass
 from hashlib import sha256
@@ -57,28 +55,3 @@ def sample_pictures() -> dict[str, dict[str, list[Picture]]]:
         }
         for part in ("base", "new")
     }
-
-
-def data_uri(data: bytes, side: int) -> str:
-    """The bytes of a picture as a data URI, made smaller where a side is longer than `side`."""
-    data = _shrunk(data, side)
-    if data.startswith(b"\x89PNG"):
-        kind = "png"
-    elif data[8:12] == b"WEBP":
-        kind = "webp"
-    else:
-        kind = "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def _shrunk(data: bytes, side: int) -> bytes:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        if max(image.size) <= side and len(data) < 12_000:
-            return data
-        small = image.convert("RGB")
-    small.thumbnail((side, side))
-    target = io.BytesIO()
-    small.save(target, "WEBP", quality=75, method=2)
-    return target.getvalue()

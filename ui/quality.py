@@ -40,7 +40,7 @@ def _meanings(hierarchy: Hierarchy) -> None:
     st.markdown("##### What the measures say")
     st.markdown(
         "\n".join(
-            f"- **{measure.label}** ({measure.low:g} to {measure.high:g}): {measure.good}"
+            f"- **{name}** ({measure.low:g} to {measure.high:g}): {measure.good}"
             for name, measure in MEASURES.items()
             if name in hierarchy.quality
         )

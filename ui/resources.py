@@ -80,7 +80,9 @@ def _hues(root: str, id: str) -> dict[int, float]:
     return plots.topic_hues(_hierarchy(root, id))
 
 
-def map_of(hierarchy: Hierarchy, style: Style, box: Box | None, most: int, height: int) -> Map:
+def map_of(
+    hierarchy: Hierarchy, style: Style, box: Box | None, most: int | None, height: int
+) -> Map:
     """The map of a hierarchy, drawn in that style. Raises GramError where its corpus is gone."""
     pairs = corpus(hierarchy)
     return _map(str(workspace().root), hierarchy.id, style, box, most, height, hierarchy, pairs)
@@ -92,7 +94,7 @@ def _map(
     id: str,
     style: Style,
     box: Box | None,
-    most: int,
+    most: int | None,
     height: int,
     _hierarchy: Hierarchy,
     _corpus: Corpus,

@@ -211,6 +211,7 @@ def _export(options: argparse.Namespace, workspace: Workspace, console: Console)
     hierarchy, form = find_hierarchy(workspace, options.id), options.form
     endings = {"folders": "", "atlas": "-atlas.parquet"}
     target = options.to or Path(hierarchy.id + endings.get(form, f".{form}"))
+    target.parent.mkdir(parents=True, exist_ok=True)
     if form == "zip":
         target.write_bytes(workspace.export("hierarchies", hierarchy.id))
     else:

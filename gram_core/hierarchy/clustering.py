@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,16 +148,21 @@ class _Work:
         self.corpus, self.stages = corpus, stages
         self.image, text = corpus.features(backbone)
         self.similarity = similarities(self.image, text)
-        vague = bool(config.vague) and config.topics == "clusters"
-        selective = selectivity(self.image, text, config.seed) if vague else self.similarity
-        filters = config if vague else replace(config, vague=0.0)
-        self.pairs = choose_pairs(self.similarity, selective, filters)
+        selective = None
+        if config.vague and config.topics == "clusters":
+            selective = selectivity(self.image, text, config.seed)
+        self.pairs = choose_pairs(self.similarity, selective, config)
         self.config = config.chosen(len(self.pairs))
         captions = corpus.captions
         self.captions = [captions[pair] for pair in self.pairs]
         self._folder = corpus.feature_folder(backbone) / "clusters"
         mark = f"{embedding_mark(self.config.sentences)} {self.image.dtype}"
         self._rows = f"{mark} {hashlib.blake2b(self.pairs.tobytes(), digest_size=8).hexdigest()}"
+
+    @cached_property
+    def bag(self) -> Bag:
+        """The words of the captions; every seed counts in it."""
+        return Bag(self.captions, stop_words(self.config), self.config.phrases)
 
     def reduced(self, sentences: Rows, seed: int | None = None) -> tuple[Ids, Arrays]:
         """Rows of the captions that clusters are found among, and `reduce_captions` of all."""
@@ -210,13 +216,12 @@ class _Work:
             labels = _to_nearest(labels, sentences)
         if labels.max() < 0:
             return labels
-        bag = Bag(self.captions, stop_words(config), config.phrases)
         outside = labels < 0
         if config.outliers == "words":
-            labels = move(labels, bag, outside)
+            labels = move(labels, self.bag, outside)
         stays_out = labels < 0
         if config.rounds:
-            labels = refine(labels, bag, config.rounds, 2 * (config.cluster_size or 1))
+            labels = refine(labels, self.bag, config.rounds, 2 * (config.cluster_size or 1))
         if config.outliers == "leave":
             labels = np.where(stays_out, -1, labels)
         return compact(labels, smallest)
@@ -288,13 +293,16 @@ class _Work:
 
 
 def _refuse_small(pairs: int, config: ClusterConfig) -> None:
-    least = max(2 * (config.min_topic_size or 2), config.components + 3)
-    if pairs < least:
-        raise GramError(
-            f"{pairs} pairs are left for topics of at least {config.min_topic_size} pairs, and "
-            f"{least} are needed: bring more pairs, lower drop (now {config.drop}), vague (now "
-            f"{config.vague}) or min_topic_size"
-        )
+    for name, least in (
+        ("min_topic_size", 2 * (config.min_topic_size or 2)),  # two topics
+        ("components", config.components + 3),  # of UMAP, which needs some pairs more
+    ):
+        if pairs < least:
+            raise GramError(
+                f"{pairs} pairs are left, and {least} are needed: lower {name} (now "
+                f"{getattr(config, name)}), drop (now {config.drop}) or vague (now "
+                f"{config.vague}), or bring more pairs"
+            )
 
 
 def _refuse_few(labels: Labels, config: ClusterConfig) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from gram_core.corpus import Corpus
 from gram_core.hierarchy.hierarchy import Description, Ids
 from gram_core.hierarchy.sentences import normalised
-from gram_core.hierarchy.words import CAPTION_WORDS, grammar_words, tokens
+from gram_core.hierarchy.words import CAPTION_WORDS, grammar_words, is_word, tokens
 from gram_core.threads import one_thread
 
 SHOWN = 12  # central and typical pictures
@@ -137,7 +137,7 @@ def distinctive_words(
     """
     stop = grammar_words() | frozenset(stop_words)
     counts = [
-        Counter(word for text in texts for word in set(tokens(text)) - stop if len(word) > 1)
+        Counter(word for text in texts for word in set(tokens(text)) - stop if is_word(word))
         for texts in groups
     ]
     vocabulary = sorted(set().union(*counts))

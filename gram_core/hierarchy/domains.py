@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gram_core.hierarchy.config import ClusterConfig
+from gram_core.hierarchy.engines import Matrix
+from gram_core.hierarchy.hierarchy import Ids
 from gram_core.hierarchy.sentences import normalised
 from gram_core.threads import one_thread
-
-Matrix = NDArray[np.float32]
-Ids = NDArray[np.int64]
 
 SILHOUETTE_SAMPLE = 1000
 STARTS = 4  # of k-means; the best is taken

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import io
+import json
 import re
 import secrets
 import shutil
@@ -97,10 +97,11 @@ def _write_csv(table: pyarrow.Table, target: Any) -> None:
 
 def write_folders(hierarchy: Hierarchy, corpus: Corpus, folder: Path) -> Iterator[Event]:
     """Writes the pictures of all topics as files, a folder for each topic and in it one for each
-    domain, and captions.csv: filepath, caption, topic, domain.
+    domain, and captions.jsonl: filepath, caption (a list: a picture may have several), topic,
+    domain.
 
-    `ingest` makes a corpus of the folder: captions are as they are, also those that a spreadsheet
-    would take for a formula. Pairs in no topic are left out, the result's message says how many.
+    `ingest` makes the same pairs of the folder again. Pairs in no topic are left out, the result's
+    message says how many.
 
     Raises:
         GramError: there is something in the folder already.
@@ -114,17 +115,20 @@ def write_folders(hierarchy: Hierarchy, corpus: Corpus, folder: Path) -> Iterato
         for each, name in zip(hierarchy.topics, names, strict=True):
             for number in range(1, len(each.domains) + 1):
                 (draft / name / f"domain-{number}").mkdir(parents=True)
-        with (draft / "captions.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["filepath", "caption", "topic", "domain"])
+        with (draft / "captions.jsonl").open("w", encoding="utf-8") as file:
             for step, pair in enumerate(pairs):
                 if step % BATCH == 0:
                     yield Event("progress", step, len(pairs), "writing pictures")
                 data, row, number = corpus.image_bytes(pair), topic[pair], domain[pair] + 1
                 place = f"{names[row]}/domain-{number}/{_file_name(pair, data)}"
                 (draft / place).write_bytes(data)
-                word = hierarchy.topics[row].word
-                table.writerow([place, corpus.captions[pair], word, number])
+                line = {
+                    "filepath": place,
+                    "caption": corpus.captions[pair].split("\n"),
+                    "topic": hierarchy.topics[row].word,
+                    "domain": int(number),
+                }
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
         if folder.exists():
             folder.rmdir()
     message = f"{len(pairs):,} pictures; {len(hierarchy) - len(pairs):,} pairs are in no topic"

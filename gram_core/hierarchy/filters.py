@@ -45,12 +45,12 @@ def selectivity(
 
 
 def choose_pairs(
-    similarity: NDArray[np.float32], selective: NDArray[np.float32], config: ClusterConfig
+    similarity: NDArray[np.float32], selective: NDArray[np.float32] | None, config: ClusterConfig
 ) -> NDArray[np.int64]:
     """Ids of the pairs that pass both filters, ascending.
 
     First those are left out whose similarity is below `threshold`, or in the lowest `drop` of all;
-    of the others those whose caption is in the lowest `vague` by selectivity.
+    of the others those whose caption is in the lowest `vague` by selectivity, where that is given.
 
     Raises:
         GramError: the threshold leaves no pair.
@@ -65,6 +65,6 @@ def choose_pairs(
             f"no pair has a similarity of {least} (threshold); the highest is "
             f"{similarity.max():.3f}: lower it, or leave it out to drop a share instead"
         )
-    if not config.vague:
+    if selective is None or not config.vague:
         return agree
     return agree[selective[agree] >= np.quantile(selective[agree], config.vague)]

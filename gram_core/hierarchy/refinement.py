@@ -12,19 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gram_core.hierarchy.words import terms, word_scores
+from gram_core.hierarchy.words import is_word, terms, word_scores
 from gram_core.names import forms
 
 Labels = NDArray[np.int64]
 BLOCK = 8192  # captions that are compared with all topics at once
-LONG_ENOUGH = 2  # letters of a word that may name a topic
 
 
 class Bag:
     """How often each word occurs in each of n captions.
 
     Attributes:
-        words: (V,) the words that may name a topic, stop words are none.
+        words: (V,) the words that may name a topic: no stop words, nor phrases of one caption.
         counts: sparse (n, V).
         totals: (n,) all words of each caption, stop words among them.
     """
@@ -42,7 +41,12 @@ class Bag:
         except ValueError:  # no caption has a word
             counts, words = csr_matrix((len(captions), 0)), np.array([], dtype=object)
         stop = frozenset(stop_words)
-        naming = [row for row, w in enumerate(words) if w not in stop and len(w) >= LONG_ENOUGH]
+        captions_of = np.bincount(counts.indices, minlength=len(words))
+        naming = [
+            row
+            for row, word in enumerate(words)
+            if is_word(word) and word not in stop and (captions_of[row] > 1 or " " not in word)
+        ]
         self.words: list[str] = words[naming].tolist()
         self.counts = counts[:, naming]
         self.totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()

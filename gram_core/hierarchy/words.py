@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import cache
 from unicodedata import normalize
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 from gram_core.names import forms
@@ -22,6 +22,7 @@ CAPTION_WORDS: tuple[str, ...] = (
 )  # fmt: skip
 
 
+FIRST_IDEOGRAPH = "\u2e80"  # of the Chinese, Japanese and Korean blocks
 #: In scikit-learn's list of English stop words, and yet to be seen in pictures.
 VISIBLE = frozenset(("bill", "cry", "empty", "fire", "mill", "system", "thick", "thin"))
 
@@ -35,8 +36,14 @@ def grammar_words() -> frozenset[str]:
 
 
 def tokens(text: str) -> list[str]:
-    """The words of a text: runs of letters, in lower case; numbers and punctuation part them."""
-    return re.findall(r"[^\W\d_]+", normalize("NFC", text).lower())
+    """The words of a text in any script: letters and the marks on them, in lower case; numbers
+    and punctuation part them."""
+    return regex.findall(r"\p{L}[\p{L}\p{M}]*", normalize("NFC", text).lower())
+
+
+def is_word(text: str) -> bool:
+    """Whether it may be a name: a single letter is none, but a single ideograph is."""
+    return len(text) > 1 or text >= FIRST_IDEOGRAPH
 
 
 def terms(text: str, phrases: int = 1) -> list[str]:
@@ -94,7 +101,7 @@ def ranked_words(
     stop = frozenset(stop_words)
     result = []
     for cluster in scores:
-        words = [item for item in cluster.items() if item[0] not in stop and len(item[0]) > 1]
+        words = [item for item in cluster.items() if item[0] not in stop and is_word(item[0])]
         result.append(tuple(sorted(words, key=lambda item: -item[1])))
     return result
 

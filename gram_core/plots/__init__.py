@@ -14,7 +14,6 @@ from gram_core.plots.colours import (
     RUN_COLOURS,
     ZERO_SHOT,
     oklch,
-    swatches,
     topic_colours,
     topic_hues,
 )
@@ -76,7 +75,6 @@ __all__ = [
     "smooth",
     "stratified",
     "sunburst",
-    "swatches",
     "thumbnails_of",
     "topic_colours",
     "topic_hues",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from gram_core.hierarchy import Hierarchy
 
 RAW, GRAM, ZERO_SHOT = "#D2691E", "#1F6FB2", "#8A929C"
@@ -47,33 +45,6 @@ def topic_colours(hues: Mapping[int, float]) -> dict[int, str]:
 def rgb(colour: str) -> tuple[int, int, int]:
     """Red, green and blue of "#rrggbb", each from 0 to 255."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
-
-
-def swatches(colours: Sequence[str], height: int = 40) -> go.Figure:
-    """Colours side by side, each with its name on hover."""
-    import plotly.graph_objects as go
-
-    bar = go.Bar(
-        x=[1] * len(colours),
-        y=[1] * len(colours),
-        base=list(range(len(colours))),
-        marker={"color": list(colours)},
-        hovertext=list(colours),
-        hoverinfo="text",
-        orientation="h",
-        offset=0,
-    )
-    figure = go.Figure(bar)
-    figure.update_layout(
-        height=height,
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        bargap=0,
-    )
-    figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False)
-    return figure
 
 
 def oklch(lightness: float, chroma: float, hue: float) -> str:

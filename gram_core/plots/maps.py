@@ -7,7 +7,6 @@ a person marks on it comes back as an outline, and is answered from all pairs, d
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from gram_core.pictures import data_uri
 from gram_core.plots.colours import INK, QUIET, ZERO_SHOT, rgb, topic_colours, topic_hues
 from gram_core.plots.places import Box, Ids, Places, Spread, edges_of, stratified
 
@@ -203,17 +203,9 @@ def topic_map(
     return chart.configure_view(stroke=None)
 
 
-def thumbnails_of(corpus: Corpus, side: int = THUMBNAIL) -> Callable[[int], str]:
-    """What gives the picture of a pair as the data URI of a small JPEG."""
-
-    def thumbnail(pair: int) -> str:
-        image = corpus.image(pair)
-        image.thumbnail((side, side))
-        target = io.BytesIO()
-        image.save(target, "JPEG", quality=75)
-        return _data_uri(target.getvalue(), "jpeg")
-
-    return thumbnail
+def thumbnails_of(corpus: Corpus) -> Callable[[int], str]:
+    """What gives the picture of a pair as a small data URI."""
+    return lambda pair: data_uri(corpus.image_bytes(pair), THUMBNAIL)
 
 
 def density(
@@ -311,7 +303,7 @@ def _density_map(
     (left, low), (right, high) = edges.tolist()
     figure = _map_frame([_label_trace(labels)], height)
     figure.add_layout_image(
-        source=_data_uri(target.getvalue(), "png"),
+        source=data_uri(target.getvalue()),
         xref="x",
         yref="y",
         x=left,
@@ -366,7 +358,3 @@ def _short(text: str) -> str:
 
     first = text.split("\n", 1)[0]
     return escape(first if len(first) <= 80 else first[:79] + "…")
-
-
-def _data_uri(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

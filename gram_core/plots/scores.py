@@ -21,27 +21,24 @@ NAMED = 6
 
 
 class Measure(NamedTuple):
-    """A number that tells how well a clustering went: its name, range, and what is good."""
+    """A number that tells how well a clustering went: its range, and what is good."""
 
-    label: str
     low: float
     high: float
     good: str
 
 
 MEASURES = {
-    "coherence": Measure(
-        "coherence", -1, 1, "words of a topic meet in captions; below 0 where these are short"
-    ),
-    "outliers": Measure("outliers", 0, 1, "kept pairs in no topic; below 0.3 is good"),
-    "coverage": Measure("coverage", 0, 1, "pairs in a topic; the more, the more is learned from"),
-    "silhouette": Measure("silhouette", -1, 1, "domains are apart; above 0.1 is good for pictures"),
-    "balance": Measure("balance", 0, 1, "domains are of like size; near 1 is best for tasks"),
-    "stability": Measure("stability", 0, 1, "another seed finds the same; above 0.6 is good"),
-    "topic purity": Measure("topic purity", 0, 1, "pairs of a topic show one concept"),
-    "topic NMI": Measure("topic NMI", 0, 1, "topics agree with the known concepts"),
-    "domain purity": Measure("domain purity", 0, 1, "pairs of a domain have one style"),
-    "domain NMI": Measure("domain NMI", 0, 1, "domains agree with the known styles"),
+    "coherence": Measure(-1, 1, "words of a topic meet in captions; below 0 where these are short"),
+    "outliers": Measure(0, 1, "kept pairs in no topic; below 0.3 is good"),
+    "coverage": Measure(0, 1, "pairs in a topic; the more, the more is learned from"),
+    "silhouette": Measure(-1, 1, "domains are apart; above 0.1 is good for pictures"),
+    "balance": Measure(0, 1, "domains are of like size; near 1 is best for tasks"),
+    "stability": Measure(0, 1, "another seed finds the same; above 0.6 is good"),
+    "topic purity": Measure(0, 1, "pairs of a topic show one concept"),
+    "topic NMI": Measure(0, 1, "topics agree with the known concepts"),
+    "domain purity": Measure(0, 1, "pairs of a domain have one style"),
+    "domain NMI": Measure(0, 1, "domains agree with the known styles"),
 }
 
 
@@ -82,8 +79,8 @@ def quality_figure(quality: Mapping[str, float], height: int | None = None) -> g
     """The measures that are known as dots on lines from their lowest to their highest value."""
     import plotly.graph_objects as go
 
-    known = [(measure, quality[key]) for key, measure in MEASURES.items() if key in quality]
-    names = [measure.label for measure, _ in known]
+    names = [name for name in MEASURES if name in quality]
+    known = [(MEASURES[name], quality[name]) for name in names]
     share = [(value - each.low) / (each.high - each.low) for each, value in known]
     figure = go.Figure()
     dress(figure, height or 40 + 44 * len(known), top=4)
@@ -98,9 +95,10 @@ def quality_figure(quality: Mapping[str, float], height: int | None = None) -> g
         hovertemplate="%{y}: %{text}<br>%{customdata}<extra></extra>",
     )  # fmt: skip
     for side, anchor, place in (("low", "right", -0.01), ("high", "left", 1.01)):
-        for each, _ in known:
+        for name in names:
+            each = MEASURES[name]
             figure.add_annotation(
-                x=place, y=each.label, text=f"{getattr(each, side):g}", xanchor=anchor,
+                x=place, y=name, text=f"{getattr(each, side):g}", xanchor=anchor,
                 showarrow=False, font={"color": ZERO_SHOT, "size": 12},
             )  # fmt: skip
     figure.update_layout(showlegend=False, hovermode="closest")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -65,7 +66,11 @@ def _contact_strip(corpus: Corpus, pairs: list[int], count: int, size: int) -> n
     """(size + gap, w, 4) pictures side by side; what has none is transparent."""
     from PIL import Image, ImageOps
 
+    from gram_core.pictures import opened, plain
+
     strip = Image.new("RGBA", (count * (size + GAP), size + GAP))
     for place, pair in enumerate(pairs):
-        strip.paste(ImageOps.fit(corpus.image(pair), (size, size)), (place * (size + GAP), 0))
+        with opened(io.BytesIO(corpus.image_bytes(pair))) as picture:
+            small = ImageOps.fit(plain(picture), (size, size))
+        strip.paste(small, (place * (size + GAP), 0))
     return np.asarray(strip)

@@ -170,9 +170,11 @@ def test_too_small_a_corpus_is_refused_at_once(
     corpus: Corpus, workspace: Workspace, reader: Any
 ) -> None:
     few = open_corpus(workspace, "things", limit=12)
-    with pytest.raises(GramError, match=r"11 pairs are left for topics of at least 20 pairs, and"):
+    with pytest.raises(GramError, match=r"11 pairs are left, and 40 are needed: lower min_topic"):
         finish(cluster(few, reader, CONFIG))
-    with pytest.raises(GramError, match="lower drop"):
+    with pytest.raises(GramError, match=r"and 103 are needed: lower components \(now 100\)"):
+        finish(cluster(few, reader, replace(CONFIG, min_topic_size=2, components=100)))
+    with pytest.raises(GramError, match="drop"):
         finish(cluster(few, reader, replace(CONFIG, drop=0.95, min_topic_size=None)))
 
 

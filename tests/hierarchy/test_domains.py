@@ -95,23 +95,44 @@ def looks(
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), ids, look
 
 
+def agreement(
+    features: NDArray[np.float32],
+    topics: list[NDArray[np.int64]],
+    look: NDArray[np.int64],
+    directions: NDArray[np.float32] | None,
+) -> float:
+    """How well the domains of topics agree with their looks: mean adjusted Rand index."""
+    config = ClusterConfig(domains=3, min_domain_size=5, directions=2)
+    scores = []
+    for ids in topics:
+        labels = np.zeros(len(ids), dtype=int)
+        for number, rows in enumerate(find_domains(features[ids], config, directions).domains):
+            labels[rows] = number
+        scores.append(adjusted_rand_score(look[ids], labels))
+    return float(np.mean(scores))
+
+
+def test_every_round_looks_in_the_directions_of_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features, topics, look = looks(12, 60, 0.5)
+    config = ClusterConfig(domains=3, min_domain_size=5, directions=2)
+    several = shared_directions(features, topics, config)
+    monkeypatch.setattr("gram_core.hierarchy.domains.ROUNDS", 1)
+    once = shared_directions(features, topics, config)
+    assert (
+        agreement(features, topics, look, several) > agreement(features, topics, look, once) + 0.2
+    )
+
+
 def test_what_differs_in_all_topics_is_seen_through_what_differs_in_one() -> None:
     features, topics, look = looks(12, 60, 0.6)
     config = ClusterConfig(domains=3, min_domain_size=5, directions=2)
     directions = shared_directions(features, topics, config)
     assert directions is not None
 
-    def agreement(directions: NDArray[np.float32] | None) -> float:
-        scores = []
-        for ids in topics:
-            labels = np.zeros(len(ids), dtype=int)
-            for number, rows in enumerate(find_domains(features[ids], config, directions).domains):
-                labels[rows] = number
-            scores.append(adjusted_rand_score(look[ids], labels))
-        return float(np.mean(scores))
-
-    assert agreement(directions) > 0.95
-    assert agreement(None) < 0.7
+    assert agreement(features, topics, look, directions) > 0.95
+    assert agreement(features, topics, look, None) < 0.7
 
 
 @pytest.mark.parametrize("size", [39, 3])

@@ -344,6 +344,7 @@ def test_undo_leads_back_step_by_step(
     assert all(isinstance(step.created, datetime) for step in history(second, workspace))
     once = undo(second, workspace)
     assert words(once) == words(first)
+    assert once.edit["named"] == ["hound"], "a person's name is still one"
     assert once.id not in (first.id, second.id)
     once.store(workspace)
     told = [step.said for step in history(once, workspace)]

@@ -78,14 +78,16 @@ def test_spreadsheets_meet_no_formula(
     assert parquet.read_table(tmp_path / "a.parquet")["topic"][1].as_py() == f"{start}cmd"
 
 
-def test_folders_are_a_corpus_again(hierarchy: Hierarchy, corpus: Corpus, tmp_path: Path) -> None:
+def test_folders_are_a_corpus_again(
+    hierarchy: Hierarchy, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "out" / "folders"
     assert finish(export.write_folders(hierarchy, corpus, folder)) == folder
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["folders"]
     assert sorted(path.name for path in folder.iterdir()) == [
         "000-_dog_",
         "001-car",
-        "captions.csv",
+        "captions.jsonl",
     ]
     assert len(list((folder / "000-_dog_" / "domain-2").iterdir())) == 30
     again = finish(ingest(folder, Workspace(tmp_path / "workspace"), "again"))
@@ -93,6 +95,11 @@ def test_folders_are_a_corpus_again(hierarchy: Hierarchy, corpus: Corpus, tmp_pa
     assert [again.image_bytes(pair) for pair in range(200)] == [
         corpus.image_bytes(pair) for pair in range(200)
     ]
+    several = [f"{corpus.captions[0]}\nthe same again", *corpus.captions[1:]]
+    monkeypatch.setattr(corpus, "captions", several)
+    finish(export.write_folders(hierarchy, corpus, tmp_path / "several"))
+    again = finish(ingest(tmp_path / "several", Workspace(tmp_path / "workspace"), "several"))
+    assert again.captions == several[:200]
     with pytest.raises(GramError, match="is not empty"):
         finish(export.write_folders(hierarchy, corpus, folder))
 

@@ -48,3 +48,15 @@ def test_a_threshold_that_nothing_reaches_is_refused() -> None:
     similarity = np.array([0.1, 0.3], dtype=np.float32)
     with pytest.raises(GramError, match=r"similarity of 0.5 \(threshold\); the highest is 0.300"):
         choose_pairs(similarity, similarity, ClusterConfig(threshold=0.5))
+
+
+def test_a_corpus_in_the_order_of_its_classes_is_seen_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A caption says something if it fits some pictures, wherever in the corpus these lie."""
+    image, text = pairs()
+    order = np.argsort(np.arange(120) % 6, kind="stable")
+    monkeypatch.setattr("gram_core.hierarchy.filters.PICTURES", 40)
+    found = selectivity(image[order], text[order], seed=0)
+    vague = order % 4 == 0
+    assert found[vague].max() < found[~vague].min()

@@ -106,3 +106,11 @@ def test_captions_without_a_word_are_left_as_they_are() -> None:
     numbers = Bag(["1", "2", "3"], ())
     assert numbers.words == []
     assert refine(labels(0, 0, 1), numbers, 5, 1).tolist() == [0, 0, 1]
+
+
+def test_three_forms_of_a_word_make_one_topic() -> None:
+    """Each of a chain of clusters joins the one that the last of them joined."""
+    said = Bag(["a leaf falls", "leaves fall", "leave it", "an owl", "an owl", "cat"], {"a", "an"})
+    merged = merge_by_word(labels(0, 1, 2, 3, 3, 4), said)
+    assert merged[0] == merged[1]
+    assert len(set(merged[3:].tolist())) == 2

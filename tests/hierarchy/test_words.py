@@ -76,3 +76,10 @@ def test_two_topics_are_named_by_their_most_frequent_words() -> None:
 
 def test_accents_that_stand_alone_do_not_cut_a_word() -> None:
     assert tokens("Zu\u0308rich am Abend") == ["zürich", "am", "abend"]
+
+
+def test_words_of_every_script_are_whole() -> None:
+    assert tokens("बिल्ली और कुत्ता") == ["बिल्ली", "और", "कुत्ता"]
+    assert tokens("собака-поводырь, 2 кошки") == ["собака", "поводырь", "кошки"]
+    ranked = ranked_words([{"猫": 1.0, "x": 2.0, "犬小屋": 0.5}], ())
+    assert ranked == [(("猫", 1.0), ("犬小屋", 0.5))]

@@ -16,6 +16,7 @@ from PIL import Image
 from gram_core import plots
 from gram_core.corpus import open_corpus
 from gram_core.hierarchy import Hierarchy
+from gram_core.pictures import data_uri
 from gram_core.plots import QUIET, maps
 from gram_core.plots.places import in_lasso
 from gram_core.workspace import Workspace
@@ -48,7 +49,10 @@ def test_a_map_of_pictures_shows_picture_topic_and_caption_on_hover(tmp_path: Pa
     values = chart.to_dict()["layer"][0]["data"]["values"]
     assert len(values) == 60
     assert {value["caption"] for value in values} == set(corpus.captions)
-    assert all(value["image"].startswith("data:image/jpeg;base64,") for value in values)
+    assert all(value["image"].startswith("data:image/") for value in values)
+    assert {value["image"] for value in values} == {
+        data_uri(corpus.image_bytes(pair), 64) for pair in range(60)
+    }
     assert {value["topic"] for value in values} == set(WORDS[:6])
 
 

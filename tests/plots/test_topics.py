@@ -127,7 +127,3 @@ def test_coherence_is_drawn_for_the_topics_that_have_one() -> None:
     trace: Any = plots.coherence_figure(replace(hierarchy, topics=topics)).data[0]
     assert [data[0] for data in trace.customdata] == [0, 1, 3, 4, 5]
     assert list(trace.y) == [0.0, 0.1, 0.3, 0.4, 0.5]
-
-
-def test_swatches_have_their_colours() -> None:
-    assert plots.swatches(["#ff0000", "#00ff00"]).data[0].marker.color == ("#ff0000", "#00ff00")
